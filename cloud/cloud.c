@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+#include "cloud/cloud.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cloud/driver.h"
+#include "cloud/ledger.h"
+
+/* What taking down may cost after something else did not work, or per thing that gc ends. */
+#define TEARDOWN_MS 60000
+/* Longest name: with suffixes it is still a host name and a socket path. */
+#define NAME_MAX_BYTES 40
+
+static const struct cloud_driver *const drivers[] = {&cloud_local};
+
+static const struct cloud_driver *driver_of(const char *cloud, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (drivers[i]->serves(cloud))
+			return drivers[i];
+	err_set(err, ERR_USER, 0, "no cloud \"%s\": there is \"local\"", cloud);
+	return NULL;
+}
+
+/* ---- the login key ---- */
+
+static void key_path_of(const char *name, char *out, size_t size)
+{
+	(void)snprintf(out, size, "%s/keys/%s", fs_state_dir(), name);
+}
+
+/* Without fsync, unlike fs_write(): after a power cut the box is gone, too. */
+static int key_write(const char *path, const struct key *key, struct err *err)
+{
+	AUTO_FREE char *dir = xasprintf("%s/keys", fs_state_dir());
+	if (fs_mkdirs(dir, 0700, err) < 0)
+		return -1;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(err, ERR_USER, errno, "%s", path);
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(err, ERR_USER, errno, "%s", path);
+	size_t n = strlen(key->private_pem);
+	if (write(fd, key->private_pem, n) != (ssize_t)n)
+		return err_sys(err, ERR_USER, errno, "%s", path);
+	return 0;
+}
+
+/* ---- the end of a box ---- */
+
+/* From `deleting` to `gone`. */
+static int take_down(struct db *db, const struct cloud_driver *driver, const struct box *box, mono_ms deadline,
+		     struct err *err)
+{
+	log_debug(box->name, "ending it");
+	if (driver->end(box, deadline, err) < 0)
+		return -1;
+	if (unlink(box->key_path) < 0 && errno != ENOENT)
+		return err_sys(err, ERR_BOX, errno, "%s", box->key_path);
+	log_debug(box->name, "gone");
+	return ledger_state(db, box->name, BOX_GONE, err);
+}
+
+int cloud_delete(struct db *db, const char *name, mono_ms deadline, struct err *err)
+{
+	struct box box;
+	int found = ledger_find(db, name, &box, err);
+	if (found < 0)
+		return -1;
+	if (!found)
+		return err_set(err, ERR_USER, 0, "no box %s", name);
+	if (strcmp(box.state, box_state_name(BOX_GONE)) == 0)
+		return 0;
+	const struct cloud_driver *driver = driver_of(box.cloud, err);
+	if (!driver || ledger_state(db, box.name, BOX_DELETING, err) < 0 ||
+	    take_down(db, driver, &box, deadline, err) < 0)
+		return err_ctx(err, "ending box %s", box.name);
+	return 0;
+}
+
+/* ---- booting ---- */
+
+static int check_spec(const struct box_spec *spec, struct err *err)
+{
+	assert(spec->run && spec->cloud && spec->image && spec->host_key && spec->login_key);
+	if (!text_is_name(spec->name) || strlen(spec->name) > NAME_MAX_BYTES)
+		return err_set(
+			err, ERR_USER, 0,
+			"\"%s\" cannot be a box's name: lower-case letters, digits, '.', '_' and '-', at most %d",
+			spec->name, NAME_MAX_BYTES);
+	if (spec->ttl_ms <= 0)
+		return err_set(err, ERR_USER, 0, "box %s: ttl is not above zero", spec->name);
+	return 0;
+}
+
+static struct box box_of(const struct box_spec *spec, const struct cloud_driver *driver)
+{
+	struct box box = {.created = clock_wall()};
+	(void)snprintf(box.name, sizeof(box.name), "%s", spec->name);
+	(void)snprintf(box.run, sizeof(box.run), "%s", spec->run);
+	(void)snprintf(box.cloud, sizeof(box.cloud), "%s", spec->cloud);
+	(void)snprintf(box.image, sizeof(box.image), "%s", spec->image);
+	(void)snprintf(box.state, sizeof(box.state), "%s", box_state_name(BOX_WANTED));
+	(void)snprintf(box.user, sizeof(box.user), "%s", driver->user);
+	(void)snprintf(box.host_key, sizeof(box.host_key), "%s", spec->host_key->public_line);
+	key_path_of(spec->name, box.key_path, sizeof(box.key_path));
+	box.expires = box.created + (spec->ttl_ms + 999) / 1000;
+	return box;
+}
+
+/* The part that has something to undo. */
+static int boot(struct db *db, const struct cloud_driver *driver, const struct box_spec *spec, struct box *box,
+		const struct cloud_watch *watch, mono_ms deadline, struct err *err)
+{
+	if (key_write(box->key_path, spec->login_key, err) < 0 || driver->create(spec, box, deadline, err) < 0 ||
+	    ledger_created(db, box->name, box->id, err) < 0)
+		return -1;
+	assert(*box->id);
+	if (driver->await(spec, box, watch, deadline, err) < 0 ||
+	    ledger_active(db, box->name, box->address, box->port, err) < 0)
+		return -1;
+	assert(*box->address && box->port > 0);
+	(void)snprintf(box->state, sizeof(box->state), "%s", box_state_name(BOX_ACTIVE));
+	return 0;
+}
+
+/* Takes down what was begun; err keeps its cause, and says it when something is left. */
+static int undo(struct db *db, const char *name, struct err *err)
+{
+	struct err second = ERR_INIT;
+	if (cloud_delete(db, name, clock_deadline(TEARDOWN_MS), &second) == 0)
+		return -1;
+	struct err first = *err;
+	return err_set(err, first.reach, first.code, "%.400s; then %.400s; `stepbox gc` will end it", first.msg,
+		       second.msg);
+}
+
+int cloud_boot(struct db *db, const struct box_spec *spec, const struct cloud_watch *watch, mono_ms deadline,
+	       struct box *box, struct err *err)
+{
+	static const struct cloud_watch nobody;
+	const struct cloud_driver *driver = driver_of(spec->cloud, err);
+	if (!watch)
+		watch = &nobody;
+	if (!driver || check_spec(spec, err) < 0 || driver->prepare(spec->cloud, spec->image, watch, deadline, err) < 0)
+		return err_ctx(err, "booting %s", spec->name);
+	*box = box_of(spec, driver);
+	if (ledger_want(db, spec, driver->user, box->key_path, box->expires, err) < 0)
+		return err_ctx(err, "booting %s", spec->name);
+	if (boot(db, driver, spec, box, watch, deadline, err) < 0) {
+		err_ctx(err, "booting %s", spec->name);
+		return undo(db, spec->name, err);
+	}
+	log_debug(box->name, "%s port %d, image %s", box->address, box->port, box->image);
+	return 0;
+}
+
+/* ---- a box that is there ---- */
+
+/* 1 and its driver, 0 when there is no such box any more. */
+static int find_living(struct db *db, const char *name, struct box *box, const struct cloud_driver **driver,
+		       struct err *err)
+{
+	int found = ledger_find(db, name, box, err);
+	if (found < 0)
+		return -1;
+	if (!found) {
+		err_set(err, ERR_USER, 0, "no box %s", name);
+		return -1;
+	}
+	if (strcmp(box->state, box_state_name(BOX_GONE)) == 0)
+		return 0;
+	*driver = driver_of(box->cloud, err);
+	return *driver ? 1 : -1;
+}
+
+int cloud_alive(struct db *db, const char *name, struct err *err)
+{
+	struct box box;
+	const struct cloud_driver *driver;
+	int rc = find_living(db, name, &box, &driver, err);
+	return rc == 1 ? driver->alive(&box, err) : rc;
+}
+
+int cloud_extend(struct db *db, const char *name, int64_t expires, struct err *err)
+{
+	struct box box;
+	const struct cloud_driver *driver;
+	int rc = find_living(db, name, &box, &driver, err);
+	if (rc == 0)
+		return err_set(err, ERR_USER, 0, "box %s is gone", name);
+	/* The box first: a ledger that promises more than the box keeps would be the worse half. */
+	if (rc < 0 || driver->extend(&box, expires, err) < 0)
+		return -1;
+	return ledger_expires(db, box.name, expires, err);
+}
+
+/* ---- gc ---- */
+
+struct gc {
+	struct db *db;
+	bool dry_run;
+	cloud_gc_fn report;
+	void *ctx;
+	struct err *err; /* the first thing that resisted */
+	int done;
+	bool resisted;
+};
+
+static void gc_report(struct gc *gc, const char *what, const char *why, int rc, const struct err *err)
+{
+	if (rc == 0) {
+		gc->done++;
+	} else if (!gc->resisted) {
+		*gc->err = *err;
+		gc->resisted = true;
+	}
+	if (gc->report)
+		gc->report(gc->ctx, what, why, rc == 0 && !gc->dry_run);
+}
+
+/* Why a box has to go, or NULL when it stays. */
+static const char *gc_reason(const struct ledger_row *row, char *text, size_t size)
+{
+	char span[32];
+	struct err ignored = ERR_INIT;
+	int64_t over = clock_wall() - row->box.expires;
+	if (row->owned)
+		return NULL;
+	if (strcmp(row->box.state, box_state_name(BOX_DELETING)) == 0)
+		return "its deletion was begun and not finished";
+	if (strcmp(row->box.state, box_state_name(BOX_ACTIVE)) != 0)
+		return "its stepbox was killed while it booted";
+	if (over >= 0) {
+		clock_span(over * 1000, span);
+		(void)snprintf(text, size, "expired %s ago", span);
+		return text;
+	}
+	const struct cloud_driver *driver = driver_of(row->box.cloud, &ignored);
+	if (driver && driver->alive(&row->box, &ignored) == 0)
+		return "ended by itself";
+	return row->kept ? NULL : "its stepbox was killed";
+}
+
+static int gc_row(const struct ledger_row *row, void *ctx)
+{
+	struct gc *gc = ctx;
+	struct err err = ERR_INIT;
+	char what[BOX_NAME_MAX + 8], text[64];
+	const char *why = gc_reason(row, text, sizeof(text));
+	if (!why)
+		return 0;
+	(void)snprintf(what, sizeof(what), "box %s", row->box.name);
+	if (gc->dry_run) {
+		gc_report(gc, what, why, 0, &err);
+		return 0;
+	}
+	const struct cloud_driver *driver = driver_of(row->box.cloud, &err);
+	int rc = driver ? ledger_claim(gc->db, row, &err) : -1;
+	if (rc == 0)
+		return 0; /* somebody else was faster */
+	if (rc == 1)
+		rc = take_down(gc->db, driver, &row->box, clock_deadline(TEARDOWN_MS), &err);
+	if (rc < 0) {
+		err_ctx(&err, "ending box %s", row->box.name);
+		/* Nobody's again, so that the next gc takes it up even while this process goes on. */
+		struct err ignored = ERR_INIT;
+		if (driver && ledger_release(gc->db, row->box.name, false, &ignored) < 0)
+			log_warn("gc", "%s", ignored.msg);
+	}
+	gc_report(gc, what, why, rc, &err);
+	return 0;
+}
+
+/* An unreadable ledger knows everything: nothing is ended on its word. */
+static bool gc_known(void *ctx, const char *name)
+{
+	struct gc *gc = ctx;
+	struct err err = ERR_INIT;
+	return ledger_known(gc->db, name, &err) != 0;
+}
+
+static void gc_found(void *ctx, const char *what, const char *why, int rc, const struct err *err)
+{
+	gc_report(ctx, what, why, rc, err);
+}
+
+/* Login keys of boxes that are gone. */
+static void gc_keys(struct gc *gc)
+{
+	char path[512], what[300];
+	AUTO_FREE char *dir = xasprintf("%s/keys", fs_state_dir());
+	DIR *d = opendir(dir);
+	if (!d)
+		return;
+	for (struct dirent *e; (e = readdir(d));) {
+		if (e->d_name[0] == '.' || gc_known(gc, e->d_name))
+			continue;
+		struct err err = ERR_INIT;
+		key_path_of(e->d_name, path, sizeof(path));
+		int rc = gc->dry_run || unlink(path) == 0 ? 0 : err_sys(&err, ERR_BOX, errno, "%s", path);
+		(void)snprintf(what, sizeof(what), "key %s", e->d_name);
+		gc_report(gc, what, "its box is gone", rc, &err);
+	}
+	closedir(d);
+}
+
+int cloud_gc(struct db *db, bool dry_run, cloud_gc_fn report, void *ctx, struct err *err)
+{
+	struct gc gc = {.db = db, .dry_run = dry_run, .report = report, .ctx = ctx, .err = err};
+	if (ledger_each(db, false, gc_row, &gc, err) < 0)
+		return -1;
+	struct cloud_strays strays = {.dry_run = dry_run, .known = gc_known, .found = gc_found, .ctx = &gc};
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		drivers[i]->strays(&strays);
+	gc_keys(&gc);
+	return gc.resisted ? -1 : gc.done;
+}
+
+/* ---- doctor, prepare ---- */
+
+void cloud_doctor(const char *cloud, cloud_check_fn report, void *ctx)
+{
+	struct err err = ERR_INIT;
+	const struct cloud_driver *driver = driver_of(cloud, &err);
+	if (driver)
+		driver->doctor(report, ctx);
+	else
+		report(ctx, cloud, false, err.msg, NULL);
+}
+
+int cloud_prepare(const char *cloud, const char *image, const struct cloud_watch *watch, mono_ms deadline,
+		  struct err *err)
+{
+	static const struct cloud_watch nobody;
+	const struct cloud_driver *driver = driver_of(cloud, err);
+	if (!driver)
+		return -1;
+	return driver->prepare(cloud, image, watch ? watch : &nobody, deadline, err);
+}

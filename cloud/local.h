@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the `local` driver share: who is who in a box's user namespace, how its scripts are started, and
+ * where the base trees are. Nobody else includes this.
+ *
+ * How it works. A box is a directory, STATE/boxes/NAME, and a tree of processes:
+ *
+ *   keeper.sh ── unshare ── init.sh (pid 1 inside) ── sshd on 127.0.0.1
+ *
+ * keeper.sh is started detached and holds the lock of the directory as long as the box lives; it removes the directory
+ * when the box has ended. All mounts are in namespaces that go with these processes. Files in the directory:
+ *
+ *   lock         held (flock) by keeper and unshare: the box lives. A directory without it is being removed
+ *   control      fifo to pid 1: "expires SECONDS", "end"
+ *   pid          keeper's process id and start time
+ *   lower        link to the base tree; upper, work: the box's own files (overlayfs)
+ *   out, go      fifos for the start of the namespaces (userns.sh)
+ *   keeper.sh, mounts.sh   the scripts as they were when the box was made
+ */
+#ifndef STEPBOX_CLOUD_LOCAL_H
+#define STEPBOX_CLOUD_LOCAL_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "cloud/cloud.h"
+
+/* First of the 65536 ids that root's boxes use outside: above what people, services and subuid ranges have. */
+#define LOCAL_FIRST_ID 1879048192
+#define LOCAL_IDS      65536
+
+/* Everything is in Debian's own places; pivot_root and mount are not on an ordinary user's PATH. */
+#define LOCAL_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* Who inside is who outside, as templates/local/userns.sh wants it. */
+struct local_ids {
+	bool root; /* we are root: no subuid is needed, files are shifted by LOCAL_FIRST_ID */
+	char uids[64];
+	char gids[64];
+};
+
+/* Finds the mapping for this user. ERR_USER with the command that mends it when there is none. */
+int local_ids(struct local_ids *ids, struct err *err) MUST_USE;
+
+/* Writes dir/NAME: userns.sh (when it needs it) and the template local/NAME. */
+int local_script(const char *dir, const char *name, bool userns, struct err *err) MUST_USE;
+
+/* A plain write of a small file, without fsync: nothing here outlives a power cut. */
+int local_write(const char *path, const void *data, size_t n, mode_t mode, struct err *err) MUST_USE;
+
+/* Removes a directory whose contents belong to ids of a box's namespace. Ignores stop. */
+int local_remove(const char *dir, mono_ms deadline, struct err *err) MUST_USE;
+
+/* Takes the flock of a file: the descriptor, -1 when somebody else holds it, -2 when there is no such file (create
+ * makes it). Never waits. */
+int local_lock(const char *path, bool create);
+
+/* The complete base tree of an image (its directory without "/tree"), making it if need be. */
+int local_base(const char *image, const struct cloud_watch *watch, mono_ms deadline, char path[PATH_MAX],
+	       struct err *err) MUST_USE;
+/* Half-made trees, and outdated ones that nobody has used for a while. */
+struct cloud_strays;
+void local_base_strays(const struct cloud_strays *s);
+
+void local_doctor(cloud_check_fn report, void *ctx);
+/* Prepends to err what doctor finds missing on this machine, if anything: the likely cause. Returns -1. */
+int local_explain(struct err *err);
+
+#endif

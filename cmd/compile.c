@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/compile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/template.h"
+#include "base/text.h"
+#include "provision/source.h"
+
+#define MAX_WORDS 2000
+#define PACKAGES_TIMEOUT_S 3600
+#define SOURCE_TIMEOUT_S 3600
+#define DATABASE_TIMEOUT_S 600
+
+struct compiler {
+	const struct recipe *r;
+	struct plan *plan;
+	json_t *vars; /* database.url, source.dir, name … */
+	char dir[64]; /* the checkout on the box */
+};
+
+static int add_vars(struct compiler *c, struct err *err)
+{
+	snprintf(c->dir, sizeof(c->dir), "/srv/%s", c->r->name);
+	c->vars = json_pack("{s:s, s:s}", "name", c->r->name, "source.dir", c->dir);
+	return adapter_database_vars(c->r->db_adapter, c->vars, err);
+}
+
+static int fill(const struct compiler *c, const char *where, const char *text, struct buf *out, struct err *err)
+{
+	if (template_fill(out, text, c->vars, err) < 0)
+		return err_ctx(err, "%s: %s", c->r->y.name, where);
+	return 0;
+}
+
+static void add_env_of(struct compiler *c, const json_t *env, const json_t *unless, struct err *err, int *rc)
+{
+	const char *name;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)env, name, value)
+	{
+		AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+		if (*rc < 0 || !json_is_string(value) || (unless && json_object_get(unless, name)))
+			continue;
+		AUTO_FREE char *where = xasprintf("env: %s", name);
+		*rc = fill(c, where, json_string_value(value), &text, err);
+		if (*rc == 0)
+			plan_env(c->plan, name, text.data);
+	}
+}
+
+/* The recipe's own words win over the adapter's, and both over DATABASE_URL, which most tools read. */
+static int add_env(struct compiler *c, struct err *err)
+{
+	int rc = 0;
+	const json_t *mine = json_object_get(c->r->y.root, "env");
+	const char *url = json_string_value(json_object_get(c->vars, "database.url"));
+	if (url && !json_object_get(mine, "DATABASE_URL"))
+		plan_env(c->plan, "DATABASE_URL", url);
+	if (c->r->tool_adapter)
+		add_env_of(c, json_object_get(adapter_json(c->r->tool_adapter), "env"), mine, err, &rc);
+	add_env_of(c, mine, NULL, err, &rc);
+	return rc;
+}
+
+static void add_word(struct buf *words, const char *word)
+{
+	AUTO_FREE char *spaced = xasprintf(" %s ", word);
+	AUTO_FREE char *all = xasprintf(" %s ", words->data);
+	if (!strstr(all, spaced))
+		buf_addf(words, "%s%s", words->len ? " " : "", word);
+}
+
+/* The recipe's packages, the database's, and git when the box clones. */
+static void collect_packages(const struct compiler *c, struct buf *words)
+{
+	const char *list[MAX_WORDS];
+	size_t n = recipe_list(c->r, "packages", list, MAX_WORDS), i;
+	json_t *p;
+	for (i = 0; i < n; i++)
+		add_word(words, list[i]);
+	json_array_foreach(json_object_get(adapter_json(c->r->db_adapter), "packages"), i, p)
+		add_word(words, json_string_value(p));
+	if (c->r->git)
+		add_word(words, "git");
+	if (c->r->git && !c->r->local_path)
+		add_word(words, "ca-certificates");
+}
+
+static int add_task_file(struct compiler *c, const char *file, struct buf *command, struct err *err)
+{
+	(void)c;
+	AUTO_FREE char *name = xasprintf("tasks/%s", file);
+	return template_file(name, command, err);
+}
+
+static void assign(struct buf *command, const char *name, const char *value)
+{
+	buf_addf(command, "%s=", name);
+	text_shell_quote(command, value);
+	buf_addc(command, '\n');
+}
+
+static int add_packages(struct compiler *c, struct err *err)
+{
+	AUTO_BUF words = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF command = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF title = buf_make(BUF_TEXT_MAX);
+	collect_packages(c, &words);
+	if (!words.len)
+		return 0;
+	assign(&command, "PACKAGES", words.data);
+	if (add_task_file(c, "packages.sh", &command, err) < 0)
+		return -1;
+	buf_adds(&title, "install ");
+	text_safe_line(&title, words.data, words.len, 60);
+	plan_task(c->plan, "packages", title.data, "", command.data, PACKAGES_TIMEOUT_S);
+	return 0;
+}
+
+static int add_source(struct compiler *c, struct err *err)
+{
+	const struct recipe *r = c->r;
+	AUTO_BUF command = buf_make(BUF_TEXT_MAX);
+	AUTO_FREE char *title = NULL;
+	if (!r->git && !r->path)
+		return 0;
+	assign(&command, "DIR", c->dir);
+	if (r->local_path) {
+		assign(&command, "CHECKOUT", r->git ? "1" : "0");
+		title = r->git ? xasprintf("%s, %s", r->git, r->ref ? r->ref : "HEAD") : xasprintf("%s as it is", r->path);
+		if (add_task_file(c, "source-tar.sh", &command, err) < 0)
+			return -1;
+	} else {
+		char depth[24] = "";
+		if (r->depth)
+			snprintf(depth, sizeof(depth), "%lld", (long long)r->depth);
+		assign(&command, "URL", r->git);
+		assign(&command, "REF", r->ref ? r->ref : "");
+		assign(&command, "DEPTH", depth);
+		title = xasprintf("clone %s, %s", r->git, r->ref ? r->ref : "HEAD");
+		if (add_task_file(c, "source-git.sh", &command, err) < 0)
+			return -1;
+	}
+	plan_task(c->plan, "source", title, "", command.data, SOURCE_TIMEOUT_S);
+	return 0;
+}
+
+static int add_file(struct compiler *c, const char *path, const json_t *v, struct err *err)
+{
+	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF filled = buf_make(BUF_TEXT_MAX);
+	const char *content = json_string_value(json_is_string(v) ? v : json_object_get(v, "content"));
+	const char *file = json_string_value(json_object_get(v, "template"));
+	const char *mode = json_string_value(json_object_get(v, "mode"));
+	if (file) {
+		AUTO_FREE char *local = *file == '/' ? xstrdup(file) : xasprintf("%s/%s", c->r->dir, file);
+		if (fs_read(local, YAML_MAX_BYTES, &text, err) < 0)
+			return err_ctx(err, "%s: files: %s", c->r->y.name, path);
+		content = text.data;
+	}
+	AUTO_FREE char *where = xasprintf("files: %s", path);
+	if (fill(c, where, content, &filled, err) < 0)
+		return -1;
+	AUTO_FREE char *full = *path == '/' ? xstrdup(path) : xasprintf("%s/%s", c->dir, path);
+	plan_file(c->plan, full, mode ? (unsigned)strtoul(mode, NULL, 8) : 0644, filled.data, filled.len);
+	return 0;
+}
+
+static int add_files(struct compiler *c, struct err *err)
+{
+	const char *path;
+	json_t *v;
+	json_object_foreach(json_object_get(c->r->y.root, "files"), path, v)
+	{
+		if (add_file(c, path, v, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_database(struct compiler *c, struct err *err)
+{
+	AUTO_BUF command = buf_make(BUF_TEXT_MAX);
+	const char *start = adapter_get(c->r->db_adapter, "start");
+	if (!start)
+		return 0;
+	if (fill(c, "database", start, &command, err) < 0)
+		return -1;
+	AUTO_FREE char *title = xasprintf("start %s", c->r->engine);
+	plan_task(c->plan, "database", title, "", command.data, DATABASE_TIMEOUT_S);
+	return 0;
+}
+
+static int add_setup(struct compiler *c, struct err *err)
+{
+	const char *list[MAX_WORDS];
+	size_t n = recipe_list(c->r, "setup", list, MAX_WORDS);
+	for (size_t i = 0; i < n; i++) {
+		AUTO_BUF command = buf_make(BUF_TEXT_MAX);
+		AUTO_BUF title = buf_make(BUF_TEXT_MAX);
+		if (fill(c, "setup", list[i], &command, err) < 0)
+			return -1;
+		text_safe_line(&title, command.data, strcspn(command.data, "\n"), 70);
+		plan_task(c->plan, "setup", title.data, c->r->git || c->r->path ? c->dir : "", command.data,
+			  c->r->setup_timeout_s);
+	}
+	return 0;
+}
+
+static int add_walk(struct compiler *c, const char *from, const char *to, struct err *err)
+{
+	struct plan_walk w = {0};
+	json_t *keep = NULL;
+	int rc = adapter_walk(c->r->tool_adapter, c->r->db_adapter, c->vars, &w, &keep, err);
+	if (rc == 0) {
+		w.dir = c->dir;
+		w.from = from;
+		w.to = to;
+		w.timeout_s = c->r->step_timeout_s;
+		plan_set_walk(c->plan, &w);
+	} else {
+		err_ctx(err, "%s", c->r->y.name);
+	}
+	json_decref(keep);
+	return rc;
+}
+
+static int add_provision(struct compiler *c, struct err *err)
+{
+	return add_packages(c, err) < 0 || add_source(c, err) < 0 || add_files(c, err) < 0 || add_database(c, err) < 0 ||
+			       add_setup(c, err) < 0
+		       ? -1
+		       : 0;
+}
+
+struct plan *compile(const struct recipe *r, enum compile_what what, const char *to, struct err *err)
+{
+	CLEANUP(plan_freep) struct plan *plan = plan_new(r->name);
+	struct compiler c = {.r = r, .plan = plan};
+	int rc = add_vars(&c, err);
+	if (rc == 0)
+		rc = add_env(&c, err);
+	if (rc == 0 && what != COMPILE_WALK)
+		rc = add_provision(&c, err);
+	if (rc == 0 && what == COMPILE_ALL && r->tool)
+		rc = add_walk(&c, r->from, to ? to : r->to, err);
+	if (rc == 0 && what == COMPILE_WALK)
+		rc = r->tool ? add_walk(&c, "current", to ? to : r->to, err)
+			     : err_set(err, ERR_USER, 0, "%s: the recipe has no migrations", r->name);
+	json_decref(c.vars);
+	return rc == 0 ? TAKE(plan) : NULL;
+}
+
+int compile_payload(const struct recipe *r, char **payload, mono_ms deadline, struct err *err)
+{
+	*payload = NULL;
+	if (!r->local_path)
+		return 0;
+	const char *tmp = getenv("TMPDIR");
+	AUTO_FREE char *path = xasprintf("%s/stepbox-source-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
+	int fd = mkstemp(path);
+	if (fd < 0)
+		return err_set(err, ERR_USER, errno, "%s: cannot be made", path);
+	close(fd);
+	int rc = r->git ? source_pack_git(r->local_path, r->ref, r->depth, path, deadline, err)
+			: source_pack(r->local_path, path, deadline, err);
+	if (rc < 0) {
+		unlink(path);
+		return err_ctx(err, "source");
+	}
+	*payload = TAKE(path);
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* From a recipe to the plan for one box. */
+#ifndef STEPBOX_CMD_COMPILE_H
+#define STEPBOX_CMD_COMPILE_H
+
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "cmd/recipe.h"
+#include "provision/plan.h"
+
+enum compile_what {
+	COMPILE_ALL,     /* provision, then walk */
+	COMPILE_PROVISION, /* up: no walk */
+	COMPILE_WALK     /* step: the box is ready; from is "current" */
+};
+
+/* to overrides the recipe's (COMPILE_WALK: a version or "+N"/"-N"). NULL with err when something does not fit. */
+struct plan *compile(const struct recipe *r, enum compile_what what, const char *to, struct err *err);
+
+/* Packs what the box cannot fetch itself into a temporary file: *payload is its path (caller frees and unlinks), or NULL when
+ * the recipe needs none. */
+int compile_payload(const struct recipe *r, char **payload, mono_ms deadline, struct err *err) MUST_USE;
+
+#endif

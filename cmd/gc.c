@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* gc: finish whatever any earlier process left behind. */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cloud/cloud.h"
+#include "cmd/cmd.h"
+#include "cmd/report.h"
+
+struct gc_opts {
+	bool dry_run;
+};
+
+static const struct opt opts[] = {
+	{'n', "dry-run", NULL, "only say what would be ended", OPT_FLAG, offsetof(struct gc_opts, dry_run)},
+	OPT_END,
+};
+
+static void on_thing(void *ctx, const char *what, const char *why, bool done)
+{
+	const struct cmd_ctx *c = ctx;
+	if (c->globals->json) {
+		json_t *o = json_pack("{s:o, s:o, s:b}", "what", report_json_text(what), "why", report_json_text(why), "done", done);
+		char *text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
+		printf("%s\n", text);
+		free(text);
+		json_decref(o);
+	} else {
+		const struct gc_opts *o = c->opts;
+		printf("%s: %s (%s)\n", what, done ? "ended" : o->dry_run ? "would be ended" : "resists", why);
+	}
+}
+
+static int run(struct cmd_ctx *c, struct err *err)
+{
+	const struct gc_opts *o = c->opts;
+	int n = cloud_gc(c->db, o->dry_run, on_thing, c, err);
+	if (n < 0) {
+		/* What resisted may cost something: exit code 4, not 3. */
+		fflush(stdout);
+		fprintf(stderr, "stepbox: %s\n", err->msg);
+		return err->reach == ERR_USER ? 2 : 4;
+	}
+	if (n == 0 && !c->globals->json && !c->globals->quiet)
+		puts("nothing is left behind");
+	return 0;
+}
+
+const struct cmd cmd_gc = {
+	.name = "gc",
+	.args = "",
+	.brief = "end everything that nobody owns any more",
+	.help = "Boxes past their expiry, boxes whose stepbox was killed, and what is left of either on this machine.\n"
+		"Boxes that were meant to stay (up, --keep) are left until they expire.",
+	.opts = opts,
+	.ctx_size = sizeof(struct gc_opts),
+	.needs = CMD_NEEDS_STORE,
+	.run = run,
+};

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The recipe: read from YAML, every key known and checked, with its place for messages. The reference is the table in
+ * recipe.c and the README. */
+#ifndef STEPBOX_CMD_RECIPE_H
+#define STEPBOX_CMD_RECIPE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/yaml.h"
+#include "cmd/opt.h"
+#include "migrations/adapter.h"
+
+#define RECIPE_DEFAULT_NAME "stepbox.yaml"
+
+struct recipe {
+	struct yaml y;       /* the checked tree; everything below borrows from it */
+	char *dir;           /* the recipe's directory (owned): relative local paths start there */
+	char variant[128];   /* "database=sqlite": what --vary made of it, or "" */
+	const char *name;
+	const char *cloud, *image;
+	int64_t ttl_ms;
+	const char *git, *path, *ref; /* git or path is NULL, or both */
+	char *local_path;             /* owned: a path or local git repository to send, absolute; NULL: the box clones */
+	int64_t depth;                /* of the clone; 0: full history */
+	const char *tool, *engine;    /* tool NULL: no migrations (up only) */
+	const char *from, *to;
+	int64_t step_timeout_s, setup_timeout_s;
+	struct adapter *tool_adapter, *db_adapter; /* owned; the recipe's overrides are applied */
+};
+
+/* Reads path (NULL: ./stepbox.yaml) with `--set` assignments "key.path=value" applied. All of it is checked. */
+int recipe_load(struct recipe *r, const char *path, const struct opt_list *sets, struct err *err) MUST_USE;
+/* The recipe of an earlier run, as recipe_json() gave it. */
+int recipe_from_json(struct recipe *r, const char *json, struct err *err) MUST_USE;
+/* The checked tree with the recipe's directory, as text. Caller frees. */
+char *recipe_json(const struct recipe *r);
+void recipe_finish(struct recipe *r);
+
+/* A list of strings at a pointer of the tree ("/packages"), possibly empty; a single scalar counts as a list of one. */
+size_t recipe_list(const struct recipe *r, const char *key, const char **out, size_t max);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#define TITLE_COLUMNS 58
+#define VERSION_MIN_COLUMNS 4
+#define VERSION_MAX_COLUMNS 40
+#define ROWS_TOLD 4
+
+json_t *report_json_text(const char *text)
+{
+	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
+	text_safe(&safe, text, strlen(text));
+	return json_string(safe.data);
+}
+
+/* Pads by columns, not bytes. */
+static void pad(struct buf *out, const char *text, size_t columns)
+{
+	size_t n = 0;
+	for (const char *p = text; *p; p++)
+		n += ((unsigned char)*p & 0xC0) != 0x80;
+	buf_adds(out, text);
+	for (; n < columns; n++)
+		buf_addc(out, ' ');
+}
+
+void report_task(const struct task_row *t, struct buf *out)
+{
+	char span[32] = "";
+	AUTO_BUF title = buf_make(BUF_TEXT_MAX);
+	text_safe_line(&title, t->title, strlen(t->title), TITLE_COLUMNS);
+	buf_addf(out, "  %-9s ", t->kind);
+	pad(out, title.data, TITLE_COLUMNS + 2);
+	if (t->ms >= 0)
+		clock_span(t->ms, span);
+	buf_addf(out, "%9s", span);
+	if (strcmp(t->why, "exit") != 0 && *t->why)
+		buf_addf(out, "  %s", t->why);
+	else if (t->rc > 0)
+		buf_addf(out, "  exit code %lld", (long long)t->rc);
+}
+
+struct find_task {
+	const struct task_line *want;
+	struct buf *out;
+	bool found;
+};
+
+static int on_task(const struct task_row *t, void *ctx)
+{
+	struct find_task *f = ctx;
+	if (t->n != f->want->n)
+		return 0;
+	struct task_row now = {.n = t->n, .kind = t->kind, .title = t->title, .rc = f->want->rc, .ms = f->want->ms, .why = f->want->why};
+	report_task(&now, f->out);
+	f->found = true;
+	return 1;
+}
+
+int report_task_line(struct db *db, const char *run, const struct task_line *t, struct buf *out, struct err *err)
+{
+	struct find_task f = {t, out, false};
+	if (store_task_each(db, run, on_task, &f, err) < 0)
+		return -1;
+	return f.found ? 0 : err_set(err, ERR_BUG, 0, "task %lld is not in the store", (long long)t->n);
+}
+
+size_t report_version_width(const char *version, size_t width)
+{
+	size_t n = strlen(version);
+	if (n > VERSION_MAX_COLUMNS)
+		n = VERSION_MAX_COLUMNS;
+	if (n < VERSION_MIN_COLUMNS)
+		n = VERSION_MIN_COLUMNS;
+	return n > width ? n : width;
+}
+
+/* The count of a table in "table<TAB>rows" lines; 0 when it is not there. */
+static int64_t rows_of(const char *counts, const char *table, size_t len)
+{
+	for (const char *p = counts; *p;) {
+		size_t n = strcspn(p, "\n");
+		if (n > len && p[len] == '\t' && strncmp(p, table, len) == 0)
+			return strtoll(p + len + 1, NULL, 10);
+		p += n + (p[n] == '\n');
+	}
+	return 0;
+}
+
+static void add_rows(struct buf *out, size_t *told, const char *table, size_t len, int64_t delta)
+{
+	if (delta == 0 || ++*told > ROWS_TOLD)
+		return;
+	buf_addf(out, "%s%.*s %+lld", *told > 1 ? ", " : "", (int)len, table, (long long)delta);
+}
+
+/* Tables of `after` with what they gained or lost, then those that are gone with their rows. */
+void report_rows(const char *before, const char *after, struct buf *out)
+{
+	size_t told = 0;
+	const char *sides[] = {after, before};
+	for (size_t side = 0; side < ARRAY_SIZE(sides); side++) {
+		for (const char *p = sides[side]; *p;) {
+			size_t n = strcspn(p, "\n"), len = strcspn(p, "\t\n");
+			int64_t was = rows_of(before, p, len), is = rows_of(after, p, len);
+			AUTO_FREE char *key = xasprintf("%.*s\t", (int)len, p);
+			if (len < n && (side == 0 || (is == 0 && was != 0 && !strstr(after, key))))
+				add_rows(out, &told, p, len, is - was);
+			p += n + (p[n] == '\n');
+		}
+	}
+	if (told > ROWS_TOLD)
+		buf_addf(out, " and %zu more", told - ROWS_TOLD);
+}
+
+void report_step_line(const struct step *s, const struct step *before, const char *brief, size_t width, struct buf *out)
+{
+	char span[32] = "";
+	AUTO_BUF version = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF rows = buf_make(BUF_TEXT_MAX);
+	text_safe_line(&version, s->version, strlen(s->version), 60);
+	text_safe_line(&safe, brief, strlen(brief), 200);
+	buf_addf(out, " %s ", strcmp(s->direction, "down") == 0 ? "↓" : " ");
+	pad(out, version.data, width);
+	if (s->ms >= 0 && s->outcome != OUTCOME_BASE)
+		clock_span(s->ms, span);
+	buf_addf(out, "  %-14s %8s  %s", outcome_name(s->outcome), span, safe.data);
+	if (before && s->outcome != OUTCOME_BASE)
+		report_rows(before->counts, s->counts, &rows);
+	if (rows.len)
+		buf_addf(out, "%srows: %s", safe.len ? "; " : "", rows.data);
+	if (s->outcome != OUTCOME_RUNNING && !outcome_is_good(s->outcome) && s->rc > 0)
+		buf_addf(out, "%sexit code %lld", safe.len ? "; " : "", (long long)s->rc);
+	while (out->len && out->data[out->len - 1] == ' ')
+		out->data[--out->len] = '\0';
+}
+
+void report_brief(const struct step *s, struct buf *out)
+{
+	size_t lines = 0;
+	if (s->outcome == OUTCOME_BASE)
+		return;
+	for (const char *p = s->changes; *p; p++)
+		lines += *p == '\n';
+	if (lines == 0)
+		buf_adds(out, s->outcome == OUTCOME_RUNNING || s->outcome == OUTCOME_LOST ? "" : "no change");
+	else if (lines == 1)
+		buf_add(out, s->changes, strcspn(s->changes, "\n"));
+	else
+		buf_addf(out, "%zu changes: %.*s …", lines, (int)strcspn(s->changes, "\n"), s->changes);
+}
+
+/* Lines of a text as an array of strings. */
+static json_t *lines_json(const char *text)
+{
+	json_t *a = json_array();
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		AUTO_FREE char *line = xstrndup(text, n);
+		json_array_append_new(a, report_json_text(line));
+		text += n + (text[n] == '\n');
+	}
+	return a;
+}
+
+json_t *report_step_json(const struct step *s)
+{
+	json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:s}", "n", (json_int_t)s->n, "version", s->version,
+			      "direction", s->direction, "outcome", outcome_name(s->outcome), "rc", (json_int_t)s->rc, "ms",
+			      (json_int_t)s->ms, "dump_sha256", s->dump);
+	if (!o)
+		o = json_object(); /* a version that is no UTF-8: the walk refuses such, the store may be older */
+	json_object_set_new(o, "changes", lines_json(s->changes));
+	json_t *counts = json_object();
+	for (const char *p = s->counts; *p;) {
+		size_t n = strcspn(p, "\n"), name = strcspn(p, "\t\n");
+		if (name < n) {
+			AUTO_BUF table = buf_make(BUF_TEXT_MAX);
+			text_safe_line(&table, p, name, 200);
+			json_object_set_new(counts, table.data, json_integer(strtoll(p + name + 1, NULL, 10)));
+		}
+		p += n + (p[n] == '\n');
+	}
+	json_object_set_new(o, "rows", counts);
+	json_object_set_new(o, "versions", lines_json(s->versions));
+	return o;
+}
+
+static int on_step_row(const struct step *s, void *ctx)
+{
+	json_array_append_new(ctx, report_step_json(s));
+	return 0;
+}
+
+static int on_task_row(const struct task_row *t, void *ctx)
+{
+	json_t *o = json_pack("{s:I, s:s, s:o, s:I, s:s, s:I}", "n", (json_int_t)t->n, "kind", t->kind, "title",
+			      report_json_text(t->title), "rc", (json_int_t)t->rc, "why", t->why, "ms", (json_int_t)t->ms);
+	if (o)
+		json_array_append_new(ctx, o);
+	return 0;
+}
+
+json_t *report_run_json(struct db *db, const char *id, struct err *err)
+{
+	struct run run;
+	json_t *steps = json_array(), *tasks = json_array();
+	int found = store_run_find(db, id, &run, err);
+	if (found == 0)
+		err_set(err, ERR_USER, 0, "%s: no such run; `stepbox ls` lists them", id);
+	if (found <= 0 || store_step_each(db, run.id, on_step_row, steps, err) < 0 ||
+	    store_task_each(db, run.id, on_task_row, tasks, err) < 0) {
+		json_decref(steps);
+		json_decref(tasks);
+		return NULL;
+	}
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "run", run.id, "status", run.status,
+			 "detail", report_json_text(run.detail), "variant", run.variant, "box", run.box, "tool", run.tool,
+			 "engine", run.engine, "started", (json_int_t)run.started, "ended", (json_int_t)run.ended, "tasks",
+			 tasks, "steps", steps);
+}

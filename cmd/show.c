@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* show: one run, as it was shown live. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "cmd/report.h"
+
+static int on_task(const struct task_row *t, void *ctx)
+{
+	(void)ctx;
+	AUTO_BUF line = buf_make(BUF_TEXT_MAX);
+	report_task(t, &line);
+	puts(line.data);
+	return 0;
+}
+
+struct showing {
+	const struct cmd_ctx *c;
+	size_t width;
+	struct step before; /* its counts are owned */
+};
+
+static int measure_step(const struct step *s, void *ctx)
+{
+	struct showing *sh = ctx;
+	sh->width = report_version_width(s->version, sh->width);
+	return 0;
+}
+
+static int on_step(const struct step *s, void *ctx)
+{
+	struct showing *sh = ctx;
+	bool verbose = sh->c->globals->verbose;
+	AUTO_BUF brief = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF line = buf_make(BUF_TEXT_MAX);
+	report_brief(s, &brief);
+	report_step_line(s, sh->before.counts ? &sh->before : NULL, verbose ? "" : brief.data, sh->width, &line);
+	puts(line.data);
+	free(sh->before.counts);
+	sh->before.counts = xstrdup(s->counts);
+	if (verbose) {
+		AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
+		text_safe(&safe, s->changes, strlen(s->changes));
+		for (const char *p = safe.data; *p;) {
+			size_t n = strcspn(p, "\n");
+			printf("      %.*s\n", (int)n, p);
+			p += n + (p[n] == '\n');
+		}
+	}
+	return 0;
+}
+
+static int show_text(struct cmd_ctx *c, const struct run *r, struct err *err)
+{
+	char started[32], span[32];
+	AUTO_BUF detail = buf_make(BUF_TEXT_MAX);
+	clock_iso(r->started, started);
+	clock_span(((r->ended ? r->ended : clock_wall()) - r->started) * 1000, span);
+	text_safe_line(&detail, r->detail, strlen(r->detail), 400);
+	printf("%s  %s%s%s  %s on %s, box %s, %s, %s\n", r->id, r->status, detail.len ? ": " : "", detail.data,
+	       *r->tool ? r->tool : "no walk", r->engine, *r->box ? r->box : "-", started, span);
+	if (*r->variant)
+		printf("  %s\n", r->variant);
+	struct showing sh = {.c = c};
+	if (store_task_each(c->db, r->id, on_task, c, err) < 0 || store_step_each(c->db, r->id, measure_step, &sh, err) < 0)
+		return -1;
+	int rc = store_step_each(c->db, r->id, on_step, &sh, err);
+	free(sh.before.counts);
+	return rc < 0 ? -1 : 0;
+}
+
+static int run(struct cmd_ctx *c, struct err *err)
+{
+	struct run r;
+	const char *id = c->argc ? c->argv[0] : "last";
+	int found = store_run_find(c->db, id, &r, err);
+	if (found == 0)
+		return err_set(err, ERR_USER, 0, "%s: no such run; `stepbox ls` lists them", id);
+	if (found < 0)
+		return -1;
+	if (!c->globals->json)
+		return show_text(c, &r, err);
+	json_t *o = report_run_json(c->db, r.id, err);
+	char *text = o ? json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+	json_decref(o);
+	if (!text)
+		return -1;
+	printf("%s\n", text);
+	free(text);
+	return 0;
+}
+
+const struct cmd cmd_show = {
+	.name = "show",
+	.args = "[RUN]",
+	.brief = "show a run: tasks, steps, outcomes, what changed",
+	.help = "RUN is an id or the beginning of one; without it the last run. -v lists every change.",
+	.max_args = 1,
+	.needs = CMD_NEEDS_STORE,
+	.run = run,
+};

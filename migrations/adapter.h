@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Adapters are data: a migration tool or a database engine is one YAML file, templates/tools/NAME.yaml or
+ * templates/databases/NAME.yaml (and $XDG_CONFIG_HOME/stepbox/adapters/NAME.yaml, which wins for tools).
+ *
+ * A tool:
+ *     name: alembic
+ *     brief: Alembic (SQLAlchemy)
+ *     detect: [alembic.ini]          # files in a checkout that give it away (globs), for `stepbox init`
+ *     rank: 50                       # of several tools that are recognised the one with the lowest rank is meant
+ *     files: "versions/NNN_*.py"     # where versions live (glob from the checkout; may use ${option})
+ *     env: {K: V}                    # exported to tasks and steps unless the recipe says otherwise
+ *     options: {config: alembic.ini} # keys a recipe may set under migrations:, with defaults; used as ${config}
+ *     list: |                        # shell snippets; the contract is in provision/plan.h
+ *     up: |
+ *     down: |                        # absent: the tool cannot
+ *     current: |                     # or version_sql:
+ *     version_table: alembic_version # SQL instead of the tool: read from this table …
+ *     version_sql: SELECT version_num FROM alembic_version ORDER BY 1
+ *     applied: false                 # current/version_sql give *all* applied versions
+ *     refused: 'regex'               # output that means: this direction is not supported
+ *     env_failed: 'regex'            # output that means: the environment is broken, not the migration
+ *     variants: [{name, when, list, up, down, current, version_table, version_sql}]
+ *     starter: |                     # the part of a recipe `stepbox init` writes. FOUND_DIR: the directory of the file
+ *                                    # that gave the tool away; FOUND_ROOT: that up to the glob's first wildcard
+ * A database:
+ *     name: sqlite
+ *     options: {file: /var/tmp/${name}.sqlite}
+ *     url: sqlite:///${file}         # database.url; further names under `vars:` become database.NAME
+ *     vars: {…}
+ *     packages: [sqlite3]
+ *     start: |                       # makes and starts it (a task), may be absent
+ *     look: |                        # writes $LOOK/dump, $LOOK/counts, and $LOOK/versions from ${version_table},
+ *                                    # ${version_sql}, or the same as SQL string literals: ${version_sql_literal} …
+ *                                    # less the lines of $STATE/ignored, if a tool's list made that file
+ *
+ * Filling is by text (base/template.h): shell snippets put what they fill in between double quotes. An option may use
+ * the options before it; an option of a database is ${file} in its own file, and ${database.file} everywhere.
+ * A key that a recipe overrides is overridden in all variants. */
+#ifndef STEPBOX_MIGRATIONS_ADAPTER_H
+#define STEPBOX_MIGRATIONS_ADAPTER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/yaml.h"
+#include "provision/plan.h"
+
+struct adapter; /* a tool or a database, checked */
+
+struct adapter *adapter_load_tool(const char *name, struct err *err);
+struct adapter *adapter_load_database(const char *name, struct err *err);
+void adapter_free(struct adapter *a);
+void adapter_freep(struct adapter **a);
+
+const char *adapter_name(const struct adapter *a);
+/* A key's text, or NULL. Borrowed. */
+const char *adapter_get(const struct adapter *a, const char *key);
+/* The whole file as JSON (scalars are strings). Borrowed. */
+const json_t *adapter_json(const struct adapter *a);
+
+/* Overrides one key as a recipe's migrations:/database: mapping does: an adapter key (list, up, down, step (= up),
+ * current, look, files, version_table, version_sql, applied, refused, env_failed) or one of its options. ERR_USER with
+ * the nearest known key when it is neither. */
+int adapter_override(struct adapter *a, const char *key, const char *value, struct err *err) MUST_USE;
+/* All keys adapter_override() takes, NULL-terminated (for messages and completion). Borrowed. */
+const char *const *adapter_keys(const struct adapter *a);
+
+/* Adds database.url, database.file, … to vars (a flat object that has "name", "source.dir" already). */
+int adapter_database_vars(const struct adapter *db, json_t *vars, struct err *err) MUST_USE;
+
+/* Makes the walk of a plan out of tool and database; vars fill the snippets. The strings of *w live in *keep (an array
+ * the caller owns and frees after plan_set_walk() copied them). from/to/timeout/dir are left to the caller. */
+int adapter_walk(const struct adapter *tool, const struct adapter *db, const json_t *vars, struct plan_walk *w,
+		 json_t **keep, struct err *err) MUST_USE;
+
+/* Names of all tools (database: of all databases), sorted: a new array of strings. */
+json_t *adapter_names(bool database);
+
+#define ADAPTER_NAME_SIZE  64  /* of a name with its NUL */
+#define ADAPTER_FOUND_SIZE 256 /* of a path with its NUL; longer ones are cut */
+/* The tool that a checkout uses, by the `detect` globs of all tools: lowest rank first, then the pattern with most
+ * ordinary characters. tool and why (the file seen, relative to the checkout) are set when one was found. Returns 1
+ * found, 0 none, -1 with err. */
+int adapter_detect(const char *checkout, char tool[ADAPTER_NAME_SIZE], char why[ADAPTER_FOUND_SIZE],
+		   struct err *err) MUST_USE;
+/* Appends the tool's starter. found is adapter_detect()'s `why`; NULL: FOUND_DIR and FOUND_ROOT become the default of
+ * the option they stand behind. */
+void adapter_starter(const struct adapter *tool, const char *found, struct buf *out);
+
+#endif

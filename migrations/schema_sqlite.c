@@ -1,0 +1,681 @@
+/* SPDX-License-Identifier: MIT */
+/* A SQLite dump → struct schema.
+ *
+ * How it works: the dump is cut into statements. Tables first, then indexes (a dump has triggers before their tables)
+ * are created in an empty database in memory, under an authorizer that knows nothing but creating, and read back
+ * through SQLite's own table-valued pragmas. Functions and collations of the application's own are stubbed by name:
+ * without rows none is ever called. Views, triggers and virtual tables are never created; they are compared by text.
+ * What the pragmas do not tell (checks, generated expressions, conflict clauses, deferred keys) is found in the text of
+ * CREATE TABLE. A statement SQLite does not take is kept as an object that is not modelled: it is never silently equal.
+ */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "migrations/schema_lex.h"
+#include "migrations/schema_model.h"
+
+/* Some checks of SQLite's parser are quadratic in the constraints of a table, so no statement may be very long. */
+#define MAX_STATEMENT (128 << 10)
+#define MAX_DUMP      ((size_t)16 << 20)
+#define MAX_KEYS      500         /* foreign keys of one table */
+#define MAX_STUBS     16          /* unknown functions of one statement */
+#define MAX_STEPS     (200 << 20) /* of SQLite's virtual machine, for the whole dump; about two seconds */
+#define STEPS_PER_OP  100000
+
+struct reader {
+	struct schema *schema;
+	sqlite3 *db;
+	int64_t steps;
+	bool exhausted;
+	struct sql_statement *statements; /* in order of the dump */
+	size_t n_statements;
+	struct named {
+		const char *name;
+		const struct sql_statement *st;
+		struct table *table;
+	} * created; /* tables, then indexes, that SQLite took; sorted by name later */
+	size_t n_created;
+	sqlite3_stmt *columns, *indexes, *parts, *fks;
+	struct buf text; /* scratch */
+};
+
+static void reader_finish(struct reader *r)
+{
+	sqlite3_finalize(r->columns);
+	sqlite3_finalize(r->indexes);
+	sqlite3_finalize(r->parts);
+	sqlite3_finalize(r->fks);
+	sqlite3_close(r->db);
+	free(r->statements);
+	free(r->created);
+	buf_finish(&r->text);
+}
+
+/* ---- a database that can do nothing but create ---- */
+
+static int authorize(void *ctx, int op, const char *a, const char *b, const char *db, const char *trigger)
+{
+	(void)ctx;
+	(void)b;
+	(void)db;
+	(void)trigger;
+	switch (op) {
+	case SQLITE_CREATE_TABLE:
+	case SQLITE_CREATE_INDEX:
+	case SQLITE_READ: /* columns named in expressions */
+	case SQLITE_FUNCTION:
+	case SQLITE_REINDEX:
+		return SQLITE_OK;
+	case SQLITE_INSERT:
+	case SQLITE_UPDATE: /* the bookkeeping of CREATE itself */
+		return strcmp(a, "sqlite_master") == 0 ? SQLITE_OK : SQLITE_DENY;
+	default:
+		return SQLITE_DENY;
+	}
+}
+
+static int progress(void *ctx)
+{
+	struct reader *r = ctx;
+	r->steps += STEPS_PER_OP;
+	if (r->steps > MAX_STEPS)
+		r->exhausted = true;
+	return r->exhausted;
+}
+
+static int compare_bytes(void *ctx, int n, const void *a, int m, const void *b)
+{
+	(void)ctx;
+	int d = memcmp(a, b, (size_t)(n < m ? n : m));
+	return d ? d : n - m;
+}
+
+static void stub_collation(void *ctx, sqlite3 *db, int encoding, const char *name)
+{
+	(void)ctx;
+	(void)encoding;
+	sqlite3_create_collation(db, name, SQLITE_UTF8, NULL, compare_bytes);
+}
+
+static void stub_function(sqlite3_context *ctx, int n, sqlite3_value **values)
+{
+	(void)n;
+	(void)values;
+	sqlite3_result_null(ctx);
+}
+
+static int open_memory(struct reader *r, struct err *err)
+{
+	int on = 0;
+	if (sqlite3_open_v2(":memory:", &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+			    NULL) != SQLITE_OK)
+		return err_set(err, ERR_STEP, 0, "schema: %s", sqlite3_errmsg(r->db));
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_DEFENSIVE, 1, &on);
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, &on);
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, &on);
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, &on);
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, &on);
+	sqlite3_limit(r->db, SQLITE_LIMIT_LENGTH, MAX_STATEMENT);
+	sqlite3_limit(r->db, SQLITE_LIMIT_SQL_LENGTH, MAX_STATEMENT);
+	sqlite3_limit(r->db, SQLITE_LIMIT_COLUMN, SCHEMA_MAX_COLUMNS);
+	sqlite3_limit(r->db, SQLITE_LIMIT_EXPR_DEPTH, 200);
+	sqlite3_limit(r->db, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_limit(r->db, SQLITE_LIMIT_WORKER_THREADS, 0);
+	sqlite3_set_authorizer(r->db, authorize, NULL);
+	sqlite3_progress_handler(r->db, STEPS_PER_OP, progress, r);
+	sqlite3_collation_needed(r->db, NULL, stub_collation);
+	return 0;
+}
+
+/* ---- creating ---- */
+
+/* Defines the function SQLite misses, by its message. */
+static bool add_stub(struct reader *r)
+{
+	static const char prefix[] = "no such function: ";
+	const char *msg = sqlite3_errmsg(r->db);
+	if (strncmp(msg, prefix, sizeof(prefix) - 1) != 0)
+		return false;
+	AUTO_FREE char *name = xstrdup(msg + sizeof(prefix) - 1);
+	return sqlite3_create_function(r->db, name, -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
+				       stub_function, NULL, NULL) == SQLITE_OK;
+}
+
+static bool is_blank(const char *s)
+{
+	return s[strspn(s, " \t\r\n;")] == '\0';
+}
+
+/* One statement, and nothing behind it. Whether SQLite took it. */
+static bool create(struct reader *r, const char *sql, size_t len)
+{
+	for (int i = 0; i <= MAX_STUBS; i++) {
+		sqlite3_stmt *st = NULL;
+		const char *tail = "";
+		int rc = sqlite3_prepare_v2(r->db, sql, (int)len + 1, &st, &tail);
+		if (rc == SQLITE_OK) {
+			rc = st && is_blank(tail) ? sqlite3_step(st) : SQLITE_ERROR;
+			sqlite3_finalize(st);
+			return rc == SQLITE_DONE;
+		}
+		if (r->exhausted || !add_stub(r))
+			return false;
+	}
+	return false;
+}
+
+static const char *unquoted(struct reader *r, const struct sql_token *t)
+{
+	buf_reset(&r->text);
+	sql_unquote(t, &r->text);
+	return schema_str(r->schema, r->text.data);
+}
+
+static void add_object(struct reader *r, const struct sql_statement *st)
+{
+	static const char *const kinds[] = {
+		[SQL_TABLE] = "table", [SQL_VIRTUAL] = "virtual table", [SQL_INDEX] = "index",
+		[SQL_VIEW] = "view",   [SQL_TRIGGER] = "trigger",       [SQL_OTHER] = "statement",
+	};
+	_Static_assert(ARRAY_SIZE(kinds) == SQL_KIND_COUNT_, "a word for every kind");
+	struct schema *s = r->schema;
+	struct object *o = SCHEMA_ADD(s->objects, s->n_objects);
+	bool of_table = st->kind == SQL_INDEX || st->kind == SQL_TRIGGER;
+	o->kind = kinds[st->kind];
+	o->name = unquoted(r, &st->name);
+	o->table = of_table ? unquoted(r, &st->table) : "";
+	o->modelled = st->kind == SQL_VIEW || st->kind == SQL_TRIGGER;
+	buf_reset(&r->text);
+	sql_normalise(st->s, st->len, &r->text);
+	o->text = schema_str(s, r->text.data);
+}
+
+/* sqlite_sequence, sqlite_stat1 … */
+static bool is_internal(const struct sql_statement *st)
+{
+	size_t quote = st->table.kind == SQL_WORD ? 0 : 1;
+	return st->table.len > 7 + quote && strncasecmp(st->table.s + quote, "sqlite_", 7) == 0;
+}
+
+/* CREATE TABLE x AS SELECT is never in a dump, and the only one that would run something. */
+static bool has_body(const struct sql_statement *st)
+{
+	struct sql_lexer lx = st->rest;
+	struct sql_token t;
+	return sql_next(&lx, &t) && sql_is_punct(&t, '(');
+}
+
+/* Creates all statements of one kind. */
+static void create_all(struct reader *r, enum sql_kind kind)
+{
+	for (size_t i = 0; i < r->n_statements && !r->exhausted; i++) {
+		const struct sql_statement *st = &r->statements[i];
+		if (st->kind != kind || is_internal(st))
+			continue;
+		AUTO_FREE char *sql = xstrndup(st->s, st->len);
+		if (st->len >= MAX_STATEMENT || memchr(st->s, '\0', st->len) || !has_body(st) ||
+		    !create(r, sql, st->len)) {
+			add_object(r, st);
+			continue;
+		}
+		struct named *c = SCHEMA_ADD(r->created, r->n_created);
+		*c = (struct named){.name = unquoted(r, &st->name), .st = st};
+	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcasecmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
+static struct named *find_created(const struct reader *r, const char *name)
+{
+	struct named key = {.name = name};
+	return r->n_created ? bsearch(&key, r->created, r->n_created, sizeof(key), by_name) : NULL;
+}
+
+/* ---- what only the text tells ---- */
+
+static const char *normalised(struct reader *r, const char *prefix, const struct sql_lexer *group, const char *suffix)
+{
+	buf_reset(&r->text);
+	buf_adds(&r->text, prefix);
+	sql_normalise(group->p, (size_t)(group->end - group->p), &r->text);
+	buf_adds(&r->text, suffix);
+	return schema_str(r->schema, r->text.data);
+}
+
+/* ((a > 0)) means (a > 0). */
+static void strip_brackets(struct sql_lexer *group)
+{
+	for (;;) {
+		struct sql_lexer lx = *group;
+		struct sql_lexer inner;
+		struct sql_token t;
+		if (!sql_next(&lx, &t) || !sql_is_punct(&t, '('))
+			return;
+		sql_skip_group(&lx, &inner);
+		if (inner.end == group->end || sql_next(&lx, &t))
+			return;
+		*group = inner;
+	}
+}
+
+static struct column *find_column(struct table *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_columns; i++)
+		if (strcasecmp(t->columns[i].name, name) == 0)
+			return &t->columns[i];
+	return NULL;
+}
+
+/* The walk over the items of a CREATE TABLE's body. */
+struct body {
+	struct reader *reader;
+	struct table *table;
+	struct sql_lexer lx;
+	struct sql_token before, last; /* token before; last word that names a constraint */
+	struct column *column;         /* of this item; NULL in a table constraint */
+	size_t n_references;
+	const char **deferred; /* one for each REFERENCES */
+};
+
+static void body_item(struct body *b, const struct sql_token *first)
+{
+	static const char *const constraints[] = {"constraint", "primary", "unique", "check", "foreign"};
+	b->column = NULL;
+	b->last = *first;
+	for (size_t i = 0; i < ARRAY_SIZE(constraints); i++)
+		if (sql_is(first, constraints[i]))
+			return;
+	buf_reset(&b->reader->text);
+	sql_unquote(first, &b->reader->text);
+	b->column = find_column(b->table, b->reader->text.data);
+}
+
+static void body_group(struct body *b)
+{
+	struct sql_lexer group;
+	sql_skip_group(&b->lx, &group);
+	strip_brackets(&group);
+	if (sql_is(&b->before, "check")) {
+		const char **check = SCHEMA_ADD(b->table->checks, b->table->n_checks);
+		*check = normalised(b->reader, "", &group, "");
+	} else if (sql_is(&b->before, "as") && b->column) {
+		b->column->generated = normalised(b->reader, "(", &group, b->column->generated);
+	}
+}
+
+static void add_extra(struct body *b, const char *what, const struct sql_token *word)
+{
+	struct buf *text = &b->reader->text;
+	buf_reset(text);
+	if (b->column)
+		buf_addf(text, "%s: ", b->column->name);
+	buf_addf(text, "%.*s %s %.*s", (int)b->last.len, b->last.s, what, (int)word->len, word->s);
+	const char **extra = SCHEMA_ADD(b->table->extras, b->table->n_extras);
+	*extra = schema_str(b->reader->schema, text->data);
+}
+
+/* A bare word outside brackets. */
+static void body_word(struct body *b, const struct sql_token *t)
+{
+	struct sql_token next;
+	if (sql_is(t, "not") || sql_is(t, "primary") || sql_is(t, "unique") || sql_is(t, "check")) {
+		b->last = *t;
+	} else if (sql_is(t, "references")) {
+		const char **deferred = SCHEMA_ADD(b->deferred, b->n_references);
+		*deferred = "";
+	} else if (sql_is(t, "conflict") && sql_is(&b->before, "on")) {
+		if (sql_next(&b->lx, &next) && !sql_is(&next, "abort"))
+			add_extra(b, "on conflict", &next);
+	} else if (sql_is(t, "deferred") && sql_is(&b->before, "initially") && b->n_references > 0) {
+		b->deferred[b->n_references - 1] = " DEFERRABLE INITIALLY DEFERRED";
+	}
+}
+
+/* NOT DEFERRABLE and DEFERRABLE alone mean the same to SQLite: checked at once. */
+static void read_body(struct body *b)
+{
+	struct sql_token t;
+	if (!sql_next(&b->lx, &t) || !sql_is_punct(&t, '('))
+		return;
+	bool begins = true;
+	while (sql_next(&b->lx, &t) && !sql_is_punct(&t, ')')) {
+		if (begins)
+			body_item(b, &t);
+		begins = sql_is_punct(&t, ',');
+		if (sql_is_punct(&t, '('))
+			body_group(b);
+		else if (t.kind == SQL_WORD)
+			body_word(b, &t);
+		b->before = t;
+	}
+}
+
+/* ---- reading back ---- */
+
+static const char *column_text(struct reader *r, sqlite3_stmt *st, int col)
+{
+	const unsigned char *text = sqlite3_column_text(st, col);
+	return schema_str(r->schema, (const char *)text);
+}
+
+static bool bind_name(sqlite3_stmt *st, const char *name)
+{
+	sqlite3_reset(st);
+	return sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC) == SQLITE_OK;
+}
+
+static void read_columns(struct reader *r, struct table *t)
+{
+	bind_name(r->columns, t->name);
+	while (sqlite3_step(r->columns) == SQLITE_ROW) {
+		struct column *c = SCHEMA_ADD(t->columns, t->n_columns);
+		const char *collation = NULL;
+		int not_null = 0;
+		int pk = 0;
+		int autoincrement = 0;
+		int hidden = sqlite3_column_int(r->columns, 4);
+		*c = (struct column){.name = column_text(r, r->columns, 0), .type = column_text(r, r->columns, 1)};
+		if (sqlite3_column_type(r->columns, 3) != SQLITE_NULL)
+			c->dflt = column_text(r, r->columns, 3);
+		sqlite3_table_column_metadata(r->db, "main", t->name, c->name, NULL, &collation, &not_null, &pk,
+					      &autoincrement);
+		c->collation =
+			collation && strcasecmp(collation, "BINARY") != 0 ? schema_str(r->schema, collation) : "";
+		c->not_null = sqlite3_column_int(r->columns, 2) != 0;
+		c->autoincrement = autoincrement != 0;
+		c->generated = hidden == 2 ? ") VIRTUAL" : hidden == 3 ? ") STORED" : "";
+	}
+}
+
+/* The primary key as the table declares it; with an index of its own, see read_indexes(). */
+static const char *pk_of_columns(struct reader *r, const struct table *t)
+{
+	const char **names = xcalloc(t->n_columns + 1, sizeof(*names));
+	size_t n = 0;
+	bind_name(r->columns, t->name);
+	for (size_t i = 0; i < t->n_columns && sqlite3_step(r->columns) == SQLITE_ROW; i++) {
+		int pk = sqlite3_column_int(r->columns, 5);
+		if (pk > 0 && (size_t)pk <= t->n_columns) {
+			names[pk - 1] = t->columns[i].name;
+			n++;
+		}
+	}
+	buf_reset(&r->text);
+	for (size_t i = 0; i < n && names[i]; i++)
+		buf_addf(&r->text, "%s%s", i ? ", " : "", names[i]);
+	free(names);
+	return schema_str(r->schema, r->text.data);
+}
+
+/* Part n of CREATE INDEX … (a, lower(b) DESC): the expression without its order. */
+static void add_expression(struct buf *out, const struct sql_statement *st, int n)
+{
+	struct sql_lexer lx = st->rest;
+	struct sql_lexer group;
+	struct sql_token t;
+	if (!sql_next(&lx, &t) || !sql_is_punct(&t, '('))
+		return;
+	sql_skip_group(&lx, &group);
+	const char *begin = group.p;
+	const char *end = group.p;
+	while (sql_next(&group, &t)) {
+		if (sql_is_punct(&t, ',')) {
+			if (n-- == 0)
+				break;
+			begin = end = group.p;
+			continue;
+		}
+		if (sql_is_punct(&t, '(')) {
+			struct sql_lexer inner;
+			sql_skip_group(&group, &inner);
+			end = group.p;
+		} else if (!sql_is(&t, "desc") && !sql_is(&t, "asc")) {
+			end = t.s + t.len;
+		}
+	}
+	sql_normalise(begin, (size_t)(end - begin), out);
+}
+
+/* "a, b DESC, lower(c) COLLATE NOCASE" of an index. */
+static const char *read_parts(struct reader *r, const char *index, const struct sql_statement *st)
+{
+	buf_reset(&r->text);
+	bind_name(r->parts, index);
+	for (int i = 0; sqlite3_step(r->parts) == SQLITE_ROW; i++) {
+		const unsigned char *name = sqlite3_column_text(r->parts, 0);
+		const unsigned char *collation = sqlite3_column_text(r->parts, 2);
+		if (i > 0)
+			buf_adds(&r->text, ", ");
+		if (name)
+			buf_adds(&r->text, (const char *)name);
+		else if (st)
+			add_expression(&r->text, st, i);
+		/* An expression's own COLLATE is part of its text already. */
+		if (name && collation && strcasecmp((const char *)collation, "BINARY") != 0)
+			buf_addf(&r->text, " COLLATE %s", (const char *)collation);
+		if (sqlite3_column_int(r->parts, 1))
+			buf_adds(&r->text, " DESC");
+	}
+	return schema_str(r->schema, r->text.data);
+}
+
+/* The predicate of a partial index. */
+static const char *read_where(struct reader *r, const struct sql_statement *st)
+{
+	struct sql_lexer lx = st->rest;
+	struct sql_lexer group;
+	struct sql_token t;
+	if (!sql_next(&lx, &t) || !sql_is_punct(&t, '('))
+		return "";
+	sql_skip_group(&lx, &group);
+	if (!sql_next(&lx, &t) || !sql_is(&t, "where"))
+		return "";
+	strip_brackets(&lx);
+	return normalised(r, "", &lx, "");
+}
+
+static void read_indexes(struct reader *r, struct table *t)
+{
+	bind_name(r->indexes, t->name);
+	while (sqlite3_step(r->indexes) == SQLITE_ROW) {
+		const char *name = column_text(r, r->indexes, 0);
+		const char *origin = (const char *)sqlite3_column_text(r->indexes, 2);
+		bool partial = sqlite3_column_int(r->indexes, 3) != 0;
+		const struct named *c = find_created(r, name);
+		const struct sql_statement *st = c && c->st->kind == SQL_INDEX ? c->st : NULL;
+		const char *parts = read_parts(r, name, st);
+		if (strcmp(origin, "pk") == 0) {
+			t->pk = parts; /* with DESC and COLLATE, which the columns do not tell */
+			continue;
+		}
+		struct index *ix = SCHEMA_ADD(t->indexes, t->n_indexes);
+		*ix = (struct index){
+			.name = strcmp(origin, "u") == 0 ? "" : name,
+			.parts = parts,
+			.where = partial && st ? read_where(r, st) : "",
+			.unique = sqlite3_column_int(r->indexes, 1) != 0,
+		};
+	}
+}
+
+/* One foreign key is several rows, one a column. Its id counts from the last in the text. */
+struct fk_rows {
+	struct buf from, to;
+	int id;
+};
+
+static void end_fk(struct reader *r, struct table *t, struct fk_rows *f, struct foreign_key *fk)
+{
+	if (f->id < 0)
+		return;
+	fk->from = schema_str(r->schema, f->from.data);
+	fk->to = schema_str(r->schema, f->to.data);
+	*SCHEMA_ADD(t->fks, t->n_fks) = *fk;
+}
+
+static const char *fk_rest(struct reader *r, const struct body *b, int id)
+{
+	const char *update = (const char *)sqlite3_column_text(r->fks, 4);
+	const char *delete = (const char *)sqlite3_column_text(r->fks, 5);
+	buf_reset(&r->text);
+	if (update && strcmp(update, "NO ACTION") != 0)
+		buf_addf(&r->text, " ON UPDATE %s", update);
+	if (delete &&strcmp(delete, "NO ACTION") != 0)
+		buf_addf(&r->text, " ON DELETE %s", delete);
+	if (id >= 0 && (size_t)id < b->n_references)
+		buf_adds(&r->text, b->deferred[b->n_references - 1 - (size_t)id]);
+	return schema_str(r->schema, r->text.data);
+}
+
+static void read_foreign_keys(struct reader *r, struct table *t, const struct body *b)
+{
+	struct fk_rows f = {.from = buf_make(BUF_TEXT_MAX), .to = buf_make(BUF_TEXT_MAX), .id = -1};
+	struct foreign_key fk = {0};
+	bind_name(r->fks, t->name);
+	while (sqlite3_step(r->fks) == SQLITE_ROW) {
+		int id = sqlite3_column_int(r->fks, 0);
+		const unsigned char *to = sqlite3_column_text(r->fks, 3);
+		if (id != f.id) {
+			end_fk(r, t, &f, &fk);
+			buf_reset(&f.from);
+			buf_reset(&f.to);
+			f.id = id;
+			fk.parent = column_text(r, r->fks, 1);
+			fk.rest = fk_rest(r, b, id);
+		}
+		buf_addf(&f.from, "%s%s", f.from.len ? ", " : "", (const char *)sqlite3_column_text(r->fks, 2));
+		if (to)
+			buf_addf(&f.to, "%s%s", f.to.len ? ", " : "", (const char *)to);
+	}
+	end_fk(r, t, &f, &fk);
+	buf_finish(&f.from);
+	buf_finish(&f.to);
+}
+
+/* WITHOUT ROWID and STRICT stand behind the body. */
+static const char *read_options(struct reader *r, struct sql_lexer lx)
+{
+	struct sql_lexer body;
+	struct sql_token t;
+	bool strict = false;
+	bool without = false;
+	if (!sql_next(&lx, &t))
+		return "";
+	sql_skip_group(&lx, &body);
+	while (sql_next(&lx, &t)) {
+		strict |= sql_is(&t, "strict");
+		without |= sql_is(&t, "without");
+	}
+	buf_reset(&r->text);
+	buf_addf(&r->text, "%s%s%s", without ? "WITHOUT ROWID" : "", without && strict ? ", " : "",
+		 strict ? "STRICT" : "");
+	return schema_str(r->schema, r->text.data);
+}
+
+static void read_table(struct reader *r, const struct named *c)
+{
+	struct schema *s = r->schema;
+	struct table *t = SCHEMA_ADD(s->tables, s->n_tables);
+	*t = (struct table){.name = c->name, .pk = ""};
+	read_columns(r, t);
+	t->pk = pk_of_columns(r, t);
+	t->options = read_options(r, c->st->rest);
+	struct body b = {.reader = r, .table = t, .lx = c->st->rest};
+	read_body(&b);
+	read_indexes(r, t);
+	if (b.n_references > MAX_KEYS)
+		r->exhausted = true;
+	else if (b.n_references > 0)
+		read_foreign_keys(r, t, &b);
+	free(b.deferred);
+}
+
+/* REFERENCES p without columns means p's primary key. */
+static void resolve_foreign_keys(struct reader *r)
+{
+	for (size_t i = 0; i < r->schema->n_tables; i++) {
+		struct table *t = &r->schema->tables[i];
+		for (size_t k = 0; k < t->n_fks; k++) {
+			const struct named *p = find_created(r, t->fks[k].parent);
+			if (t->fks[k].to[0] == '\0' && p && p->table)
+				t->fks[k].to = p->table->pk;
+		}
+	}
+}
+
+static int prepare_reading(struct reader *r, struct err *err)
+{
+	static const struct {
+		size_t at;
+		const char *sql;
+	} statements[] = {
+		{offsetof(struct reader, columns),
+		 "SELECT name, type, \"notnull\", dflt_value, hidden, pk FROM pragma_table_xinfo(?)"},
+		{offsetof(struct reader, indexes),
+		 "SELECT name, \"unique\", origin, partial FROM pragma_index_list(?)"},
+		{offsetof(struct reader, parts), "SELECT name, \"desc\", coll FROM pragma_index_xinfo(?) WHERE key"},
+		{offsetof(struct reader, fks), "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete FROM "
+					       "pragma_foreign_key_list(?) ORDER BY id, seq"},
+	};
+	sqlite3_set_authorizer(r->db, NULL, NULL); /* from here on only statements of ours */
+	for (size_t i = 0; i < ARRAY_SIZE(statements); i++) {
+		sqlite3_stmt **st = (sqlite3_stmt **)(void *)((char *)r + statements[i].at);
+		if (sqlite3_prepare_v2(r->db, statements[i].sql, -1, st, NULL) != SQLITE_OK)
+			return err_set(err, ERR_STEP, 0, "schema: %s", sqlite3_errmsg(r->db));
+	}
+	return 0;
+}
+
+static int split(struct reader *r, const char *dump, size_t len, struct err *err)
+{
+	const char *p = dump;
+	struct sql_statement st;
+	while (sql_next_statement(&p, dump + len, &st)) {
+		if (r->n_statements == SCHEMA_MAX_OBJECTS)
+			return err_set(err, ERR_STEP, 0, "schema: more than %d objects", SCHEMA_MAX_OBJECTS);
+		*SCHEMA_ADD(r->statements, r->n_statements) = st;
+		if (st.kind == SQL_VIEW || st.kind == SQL_TRIGGER || st.kind == SQL_VIRTUAL || st.kind == SQL_OTHER)
+			add_object(r, &st);
+	}
+	return 0;
+}
+
+static int read_all(struct reader *r, const char *dump, size_t len, struct err *err)
+{
+	if (open_memory(r, err) < 0 || split(r, dump, len, err) < 0)
+		return -1;
+	/* One transaction, ours: CREATE is quicker inside. */
+	sqlite3_set_authorizer(r->db, NULL, NULL);
+	sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL);
+	sqlite3_set_authorizer(r->db, authorize, NULL);
+	create_all(r, SQL_TABLE);
+	create_all(r, SQL_INDEX);
+	if (prepare_reading(r, err) < 0)
+		return -1;
+	if (r->n_created > 1)
+		qsort(r->created, r->n_created, sizeof(*r->created), by_name);
+	for (size_t i = 0; i < r->n_created && !r->exhausted; i++)
+		if (r->created[i].st->kind == SQL_TABLE)
+			read_table(r, &r->created[i]);
+	if (r->exhausted)
+		return err_set(err, ERR_STEP, 0, "schema: too much work");
+	size_t n = 0;
+	for (size_t i = 0; i < r->n_created; i++)
+		if (r->created[i].st->kind == SQL_TABLE)
+			r->created[i].table = &r->schema->tables[n++];
+	resolve_foreign_keys(r);
+	return 0;
+}
+
+int schema_read_sqlite(struct schema *s, const char *dump, size_t len, struct err *err)
+{
+	if (len > MAX_DUMP)
+		return err_set(err, ERR_STEP, 0, "schema: a dump of %zu bytes is too large", len);
+	CLEANUP(reader_finish) struct reader r = {.schema = s, .text = buf_make(MAX_DUMP + 4096)};
+	return read_all(&r, dump, len, err);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* The journal: the append-only file on the box in which the runner (templates/runner.sh) records every task and step.
+ * This is its incremental, bounded parser: the box is not trusted.
+ *
+ * Format. A record is one header line, and if it says so a payload:
+ *
+ *     @NONCE kind key=value key=value …\n
+ *     <len bytes of payload>\n              only when the header has len=N
+ *
+ * NONCE is the run's 32 hex digits. kind and keys are [a-z0-9_]+, values are any bytes but space, LF and controls.
+ * Payloads are framed by length, so no program's output can fake or break a record. Anything else at a record's
+ * place is a broken journal: an error with the byte offset. Kinds, by the runner:
+ *
+ *     hello    run= pid= utc=                         the runner started
+ *     task     n= kind= timeout= len=                 payload: title
+ *     out      task=|step= len=                       payload: output bytes, a piece
+ *     cut      task=|step= dropped=                   output was over the limit: so many bytes in the middle are missing
+ *     end      n= rc= ms= why=exit|timeout|stop       of a task
+ *     variant  name=                                  which of the adapter's variants fits the checkout
+ *     versions n= len=                                payload: all versions in order, one a line
+ *     walk     from= to= dir=up|down n=               the steps that follow
+ *     step     n= version= dir=base|up|down
+ *     ran      n= rc= ms= why=exit|timeout|stop|limit
+ *     at       n= len=                                payload: current version set, one a line (may be empty)
+ *     dump     n= form=full|delta|same sha256= size= [len=]   delta: `diff -n` against the dump before; same: no payload
+ *     counts   n= len=                                payload: "table<TAB>rows" lines
+ *     look     n= rc= len=                            looking at the database did not work: payload: why
+ *     stepend  n= ok=0|1 why=                         ok=0 stops the walk; why: rc, noop, wrong, timeout, look
+ *     done     ok=0|1 why= ms=                        the trailer: the only word of success
+ */
+#ifndef STEPBOX_PROVISION_JOURNAL_H
+#define STEPBOX_PROVISION_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define JOURNAL_NONCE_LEN 32
+#define JOURNAL_MAX_HEADER 1024
+#define JOURNAL_MAX_KEYS 12
+#define JOURNAL_MAX_PAYLOAD ((size_t)16 << 20) /* one dump; outputs come in smaller pieces */
+#define JOURNAL_MAX_TOTAL ((uint64_t)4 << 30)  /* one journal */
+
+struct journal_record {
+	const char *kind;
+	size_t n_keys;
+	struct {
+		const char *key, *value;
+	} keys[JOURNAL_MAX_KEYS];
+	const char *payload; /* never NULL; NUL behind it */
+	size_t len;
+};
+
+/* Value of a key, or NULL. */
+const char *journal_get(const struct journal_record *r, const char *key);
+/* Value as a whole number in [min, max]; -1 with ERR_BOX "journal: step: n: …". */
+int journal_int(const struct journal_record *r, const char *key, int64_t min, int64_t max, int64_t *out,
+		struct err *err) MUST_USE;
+
+/* Called for each complete record; pointers are valid during the call. 0 to go on, -1 with err to end. */
+typedef int (*journal_fn)(void *ctx, const struct journal_record *r, struct err *err);
+
+struct journal;
+struct journal *journal_new(const char *nonce, uint64_t offset, journal_fn fn, void *ctx);
+void journal_free(struct journal *j); /* NULL is fine */
+void journal_freep(struct journal **j);
+int journal_feed(struct journal *j, const void *data, size_t n, struct err *err) MUST_USE;
+/* Byte offset in the journal behind the last complete record: where to go on after a drop. */
+uint64_t journal_offset(const struct journal *j);
+/* Forgets the incomplete record at the end (before going on from journal_offset() on a new connection). */
+void journal_rewind(struct journal *j);
+bool journal_is_done(const struct journal *j);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* A plan: a recipe compiled for one box: the ordered tasks, then the walk. Its text form is what `stepbox plan` prints;
+ * its shell form is what the runner (templates/runner.sh) sources on the box. */
+#ifndef STEPBOX_PROVISION_PLAN_H
+#define STEPBOX_PROVISION_PLAN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct plan;
+
+struct plan *plan_new(const char *run);
+void plan_free(struct plan *p);
+void plan_freep(struct plan **p);
+
+/* Exported to all tasks and steps. */
+void plan_env(struct plan *p, const char *name, const char *value);
+/* kind: packages, source, file, setup, database … title: what people read. command: POSIX sh, run by `sh -euc` in dir
+ * ("" is /) with stdin closed, its own process group, and killed after timeout_s. */
+void plan_task(struct plan *p, const char *kind, const char *title, const char *dir, const char *command,
+	       int64_t timeout_s);
+/* A task that writes a file (parents made) with these bytes and mode. */
+void plan_file(struct plan *p, const char *path, unsigned mode, const void *data, size_t len);
+
+/* How to walk: shell snippets of the tool and database adapters, run like tasks in dir with, beside plan_env()'s:
+ *   VERSION   the version this step is about (down: the one that is undone)
+ *   TARGET    where the database shall be after it ("base" for nothing applied)
+ *   LIST      a file: all versions in order, one a line
+ *   LOOK      (look) a directory: write `dump`, `counts` ("table<TAB>rows") and, when version_sql is given, `versions`
+ *   STATE     a directory of the adapter's own on the box that lives as long as the box */
+struct plan_walk {
+	const char *tool, *engine; /* names, for people */
+	const char *dir;           /* the checkout */
+	const char *list;          /* prints all versions in order, one a line */
+	const char *up, *down;     /* down NULL: the tool cannot */
+	const char *current;       /* prints the current versions, one a line, nothing at base; NULL: look writes $LOOK/versions */
+	bool applied;              /* current prints *all* applied versions, not only the heads */
+	const char *look;          /* dump, counts (and versions) of the database */
+	const char *from, *to;     /* a version, "base", "head", "current" (from only), or "+N"/"-N" (to only) */
+	int64_t timeout_s;         /* per step */
+	const char *refused;       /* extended regular expressions on the output: not used by the runner itself; */
+	const char *env_failed;    /* kept here so that a plan is complete as JSON */
+	/* Variants: the first whose `when` (shell, in dir) succeeds replaces the snippets it names (NULL: keep). */
+	size_t n_variants;
+	struct plan_variant {
+		const char *name, *when, *list, *up, *down, *current, *look;
+	} variants[16];
+};
+void plan_set_walk(struct plan *p, const struct plan_walk *w); /* copies */
+
+/* For people, one line a task, then the walk; verbose: with the commands. */
+void plan_print(const struct plan *p, bool verbose, struct buf *out);
+json_t *plan_json(const struct plan *p);
+/* For the runner. */
+void plan_script(const struct plan *p, struct buf *out);
+size_t plan_n_tasks(const struct plan *p);
+/* Title of task n (1-based), or "". */
+const char *plan_task_title(const struct plan *p, size_t n);
+
+#endif

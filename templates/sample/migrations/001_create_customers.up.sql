@@ -1,0 +1,6 @@
+CREATE TABLE customers (
+	id         INTEGER PRIMARY KEY,
+	name       TEXT NOT NULL,
+	email      TEXT NOT NULL,
+	created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+);

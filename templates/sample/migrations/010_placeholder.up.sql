@@ -1,0 +1,1 @@
+-- Kept free for a fix that has to go to the stable branch as well.

@@ -1,0 +1,88 @@
+-- The one SQLite file of stepbox. Forward-only: a part once released is never edited; base/db.h tells how it is run.
+-- version 1
+CREATE TABLE boxes (
+	name TEXT PRIMARY KEY,
+	run TEXT NOT NULL,
+	cloud TEXT NOT NULL,
+	image TEXT NOT NULL,
+	state TEXT NOT NULL CHECK (state IN ('wanted', 'created', 'active', 'deleting', 'gone')),
+	id TEXT NOT NULL DEFAULT '',
+	address TEXT NOT NULL DEFAULT '',
+	port INTEGER NOT NULL DEFAULT 0,
+	user TEXT NOT NULL,
+	host_key TEXT NOT NULL,
+	key_path TEXT NOT NULL,
+	created INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	ended INTEGER,
+	kept INTEGER NOT NULL DEFAULT 0,
+	owner_pid INTEGER NOT NULL DEFAULT 0,
+	owner_start INTEGER NOT NULL DEFAULT 0
+);
+-- A run: one plan on one box. `received` is how many bytes of the box's journal are in the store, `walker` where their
+-- reader stood behind them (migrations/walk.c).
+CREATE TABLE runs (
+	id TEXT PRIMARY KEY,
+	name TEXT NOT NULL,
+	recipe TEXT NOT NULL,
+	variant TEXT NOT NULL DEFAULT '',
+	box TEXT NOT NULL,
+	nonce TEXT NOT NULL,
+	status TEXT NOT NULL,
+	detail TEXT NOT NULL DEFAULT '',
+	tool TEXT NOT NULL DEFAULT '',
+	engine TEXT NOT NULL DEFAULT '',
+	started INTEGER NOT NULL,
+	ended INTEGER,
+	received INTEGER NOT NULL DEFAULT 0,
+	walker TEXT NOT NULL DEFAULT '',
+	owner_pid INTEGER NOT NULL DEFAULT 0,
+	owner_start INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE tasks (
+	run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+	n INTEGER NOT NULL,
+	kind TEXT NOT NULL,
+	title TEXT NOT NULL,
+	rc INTEGER,
+	why TEXT NOT NULL DEFAULT '',
+	ms INTEGER,
+	PRIMARY KEY (run, n)
+);
+-- n 0 is the state before the first step. `version` is what the step is about (down: what it undoes), `target` where the
+-- database is to be after it (down: known once the next step begins), `versions` what was read back, one a line.
+CREATE TABLE steps (
+	run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+	n INTEGER NOT NULL,
+	version TEXT NOT NULL,
+	direction TEXT NOT NULL,
+	target TEXT NOT NULL DEFAULT '',
+	outcome TEXT NOT NULL DEFAULT '',
+	rc INTEGER,
+	why TEXT NOT NULL DEFAULT '',
+	ms INTEGER,
+	versions TEXT NOT NULL DEFAULT '',
+	dump TEXT,
+	counts TEXT NOT NULL DEFAULT '',
+	changes TEXT NOT NULL DEFAULT '',
+	PRIMARY KEY (run, n)
+);
+-- What tasks (kind 't') and steps (kind 's') printed, in pieces as they came; raw bytes, made safe when shown.
+CREATE TABLE output (
+	run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+	kind TEXT NOT NULL,
+	n INTEGER NOT NULL,
+	seq INTEGER NOT NULL,
+	data BLOB NOT NULL,
+	PRIMARY KEY (run, kind, n, seq)
+);
+-- Dumps by SHA-256 of the plain bytes, zstd-compressed; `base` names the blob that served as dictionary, if any.
+CREATE TABLE blobs (
+	sha256 TEXT PRIMARY KEY,
+	size INTEGER NOT NULL,
+	base TEXT,
+	depth INTEGER NOT NULL DEFAULT 0,
+	data BLOB NOT NULL
+);
+CREATE INDEX runs_started ON runs (started);
+CREATE INDEX steps_dump ON steps (dump);

@@ -1,0 +1,89 @@
+# The checks. Included by the Makefile.
+CLANG_FORMAT ?= clang-format
+CLANG_TIDY ?= clang-tidy
+CSRC := $(wildcard base/*.[ch] cloud/*.[ch] provision/*.[ch] migrations/*.[ch] cmd/*.[ch] tests/unit/*.[ch] \
+	tests/fake/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
+FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_SECONDS ?= 60
+ASAN := VARIANT=asan HARDEN= CFLAGS='-O1 -g -fno-omit-frame-pointer' SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
+TSAN := VARIANT=tsan HARDEN= LDHARDEN= CFLAGS='-O1 -g' SAN='-fsanitize=thread'
+
+help:
+	@echo 'make demo     install what is missing, build, and step a sample project on a throwaway box'
+	@echo 'make test     install what is missing, build, run all tests'
+	@echo 'make all      build build/release/stepbox      make install  PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
+	@echo 'make lint     clang-format, clang-tidy, cppcheck, shellcheck       make layers   who includes whom'
+	@echo 'make asan     tests under AddressSanitizer and UBSan               make tsan     under ThreadSanitizer'
+	@echo 'make fuzz     each fuzzer for $(FUZZ_SECONDS) s                            make bench    performance, as ratios'
+
+deps:
+	@sh tests/deps.sh build run
+
+demo: deps
+	@$(MAKE) -s all
+	@sh tests/demo.sh $(B)/stepbox
+
+test:
+	@sh tests/deps.sh build run test
+	@$(MAKE) -s all unit-build layers
+	@sh tests/run.sh $(B) $(sort $(UNITBIN)) $(sort $(wildcard tests/e2e/*.sh))
+
+unit-build: $(UNITBIN)
+
+# Without boxes: only the programs of tests/unit.
+unit: unit-build
+	@sh tests/run.sh $(B) $(sort $(UNITBIN))
+
+asan:
+	@sh tests/deps.sh build run test
+	@$(MAKE) -s $(ASAN) all unit-build
+	@ASAN_OPTIONS=detect_leaks=1 sh tests/run.sh build/asan $(patsubst $(B)/%,build/asan/%,$(sort $(UNITBIN))) tests/e2e/demo.sh
+
+tsan:
+	@sh tests/deps.sh build run test
+	@$(MAKE) -s $(TSAN) all unit-build
+	@TSAN_OPTIONS=halt_on_error=1 sh tests/run.sh build/tsan \
+		$(foreach t,$(TSAN_TESTS),$(if $(wildcard tests/unit/test_$(t).c),build/tsan/tests/test_$(t))) tests/e2e/vary.sh
+
+# What has threads or is shared by them.
+TSAN_TESTS := db store log stop wait ssh flight screen
+
+layers:
+	@sh tests/layers.sh
+
+lint:
+	@sh tests/deps.sh build test lint
+	@$(CLANG_FORMAT) --dry-run -Werror $(CSRC)
+	@$(MAKE) -s $(B)/templates.c
+	@printf '%s\n' $(SRC) $(UNIT) | xargs -P 2 -n 4 sh -c '$(CLANG_TIDY) -quiet "$$@" -- -std=c11 -D_GNU_SOURCE -I. $(shell pkg-config --cflags $(PKGS) cmocka) 2>/dev/null' tidy
+	@cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem -D_GNU_SOURCE -I. base cloud provision migrations cmd
+	@shellcheck -x $(SH)
+
+fuzz:
+	@sh tests/deps.sh build fuzz
+	@mkdir -p build/fuzz
+	@$(MAKE) -s VARIANT=fuzzlib CC=clang HARDEN= SAN='-fsanitize=address,undefined,fuzzer-no-link' CFLAGS='-O1 -g' build/fuzzlib/libstepbox.a
+	@for f in $(FUZZ); do n=$$(basename $$f .c); echo "$$n: $(FUZZ_SECONDS) s"; \
+		clang -std=c11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=address,undefined,fuzzer $$f build/fuzzlib/libstepbox.a \
+			$(shell pkg-config --cflags $(PKGS)) $(LIBS) -o build/fuzz/$$n && \
+		mkdir -p build/fuzz/corpus-$$n && \
+		build/fuzz/$$n -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=0 -verbosity=0 \
+			build/fuzz/corpus-$$n $$(ls -d tests/data/fuzz/$${n#fuzz_} 2>/dev/null) || exit 1; done
+
+bench:
+	@sh tests/deps.sh build run test bench
+	@$(MAKE) -s all $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+	@sh tests/bench/run.sh $(B)
+
+$(B)/bench/%: tests/bench/%.c $(B)/libstepbox.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDHARDEN) -o $@ $< $(B)/libstepbox.a $(LIBS)
+
+format:
+	$(CLANG_FORMAT) -i $(CSRC)
+
+install: all
+	install -D -m 0755 $(B)/stepbox $(DESTDIR)$(PREFIX)/bin/stepbox
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(B)/stepbox completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stepbox
