@@ -8,7 +8,8 @@ struct attach_opts {
 };
 
 static const struct opt opts[] = {
-	{0, "keep", "never|on-failure|always", "what happens to the box at the end (default never)", OPT_CHOICE, offsetof(struct attach_opts, keep)},
+	{0, "keep", "never|on-failure|always", "what happens to the box at the end (default never)", OPT_CHOICE,
+	 offsetof(struct attach_opts, keep)},
 	OPT_END,
 };
 

@@ -19,9 +19,9 @@ struct globals {
 struct cmd_ctx {
 	struct db *db; /* the store, open when the command `needs` it */
 	const struct globals *globals;
-	int argc;      /* operands */
-	char **argv;   /* NULL-terminated */
-	void *opts;    /* the command's own context, ctx_size zeroed bytes */
+	int argc;    /* operands */
+	char **argv; /* NULL-terminated */
+	void *opts;  /* the command's own context, ctx_size zeroed bytes */
 };
 
 enum { CMD_NEEDS_STORE = 1 };

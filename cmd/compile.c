@@ -11,9 +11,9 @@
 #include "base/text.h"
 #include "provision/source.h"
 
-#define MAX_WORDS 2000
+#define MAX_WORDS          2000
 #define PACKAGES_TIMEOUT_S 3600
-#define SOURCE_TIMEOUT_S 3600
+#define SOURCE_TIMEOUT_S   3600
 #define DATABASE_TIMEOUT_S 600
 
 struct compiler {
@@ -41,8 +41,7 @@ static void add_env_of(struct compiler *c, const json_t *env, const json_t *unle
 {
 	const char *name;
 	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)env, name, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)env, name, value) {
 		AUTO_BUF text = buf_make(BUF_TEXT_MAX);
 		if (*rc < 0 || !json_is_string(value) || (unless && json_object_get(unless, name)))
 			continue;
@@ -83,7 +82,7 @@ static void collect_packages(const struct compiler *c, struct buf *words)
 	json_t *p;
 	for (i = 0; i < n; i++)
 		add_word(words, list[i]);
-	json_array_foreach(json_object_get(adapter_json(c->r->db_adapter), "packages"), i, p)
+	json_array_foreach (json_object_get(adapter_json(c->r->db_adapter), "packages"), i, p)
 		add_word(words, json_string_value(p));
 	if (c->r->git)
 		add_word(words, "git");
@@ -132,7 +131,8 @@ static int add_source(struct compiler *c, struct err *err)
 	assign(&command, "DIR", c->dir);
 	if (r->local_path) {
 		assign(&command, "CHECKOUT", r->git ? "1" : "0");
-		title = r->git ? xasprintf("%s, %s", r->git, r->ref ? r->ref : "HEAD") : xasprintf("%s as it is", r->path);
+		title = r->git ? xasprintf("%s, %s", r->git, r->ref ? r->ref : "HEAD")
+			       : xasprintf("%s as it is", r->path);
 		if (add_task_file(c, "source-tar.sh", &command, err) < 0)
 			return -1;
 	} else {
@@ -175,8 +175,7 @@ static int add_files(struct compiler *c, struct err *err)
 {
 	const char *path;
 	json_t *v;
-	json_object_foreach(json_object_get(c->r->y.root, "files"), path, v)
-	{
+	json_object_foreach (json_object_get(c->r->y.root, "files"), path, v) {
 		if (add_file(c, path, v, err) < 0)
 			return -1;
 	}
@@ -232,8 +231,8 @@ static int add_walk(struct compiler *c, const char *from, const char *to, struct
 
 static int add_provision(struct compiler *c, struct err *err)
 {
-	return add_packages(c, err) < 0 || add_source(c, err) < 0 || add_files(c, err) < 0 || add_database(c, err) < 0 ||
-			       add_setup(c, err) < 0
+	return add_packages(c, err) < 0 || add_source(c, err) < 0 || add_files(c, err) < 0 ||
+			       add_database(c, err) < 0 || add_setup(c, err) < 0
 		       ? -1
 		       : 0;
 }

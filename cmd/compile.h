@@ -10,16 +10,16 @@
 #include "provision/plan.h"
 
 enum compile_what {
-	COMPILE_ALL,     /* provision, then walk */
+	COMPILE_ALL,       /* provision, then walk */
 	COMPILE_PROVISION, /* up: no walk */
-	COMPILE_WALK     /* step: the box is ready; from is "current" */
+	COMPILE_WALK       /* step: the box is ready; from is "current" */
 };
 
 /* to overrides the recipe's (COMPILE_WALK: a version or "+N"/"-N"). NULL with err when something does not fit. */
 struct plan *compile(const struct recipe *r, enum compile_what what, const char *to, struct err *err);
 
-/* Packs what the box cannot fetch itself into a temporary file: *payload is its path (caller frees and unlinks), or NULL when
- * the recipe needs none. */
+/* Packs what the box cannot fetch itself into a temporary file: *payload is its path (caller frees and unlinks), or
+ * NULL when the recipe needs none. */
 int compile_payload(const struct recipe *r, char **payload, mono_ms deadline, struct err *err) MUST_USE;
 
 #endif

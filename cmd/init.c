@@ -20,7 +20,8 @@ struct init_opts {
 static const struct opt opts[] = {
 	{0, "list", NULL, "list the migration tools that are known", OPT_FLAG, offsetof(struct init_opts, list)},
 	{'f', "force", NULL, "replace a recipe that is there", OPT_FLAG, offsetof(struct init_opts, force)},
-	{'o', "output", "FILE", "where to write it (default stepbox.yaml; - for stdout)", OPT_STRING, offsetof(struct init_opts, output)},
+	{'o', "output", "FILE", "where to write it (default stepbox.yaml; - for stdout)", OPT_STRING,
+	 offsetof(struct init_opts, output)},
 	OPT_END,
 };
 
@@ -29,8 +30,7 @@ static int list_tools(const struct cmd_ctx *c, struct err *err)
 	size_t i;
 	json_t *item, *names = adapter_names(false);
 	int rc = 0;
-	json_array_foreach(names, i, item)
-	{
+	json_array_foreach (names, i, item) {
 		const char *name = json_string_value(item);
 		CLEANUP(adapter_freep) struct adapter *a = adapter_load_tool(name, err);
 		if (!a) {
@@ -107,8 +107,9 @@ static int run(struct cmd_ctx *c, struct err *err)
 		if (found < 0)
 			return -1;
 		if (!found)
-			return err_set(err, ERR_USER, 0,
-				       "no migrations recognised here; name the tool: `stepbox init --list` lists them");
+			return err_set(
+				err, ERR_USER, 0,
+				"no migrations recognised here; name the tool: `stepbox init --list` lists them");
 	}
 	if (compose(tool, c->argc ? NULL : why, &text, err) < 0 || check(text.data, text.len, err) < 0)
 		return -1;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/template.h"
+#include "base/text.h"
 #include "cloud/cloud.h"
 #include "cloud/ledger.h"
 #include "cmd/report.h"
@@ -17,15 +18,15 @@
 #include "provision/flight.h"
 
 /* The first box on a machine makes its base tree: a minute or two, on a slow mirror many. */
-#define BOOT_LIMIT_MS (45LL * 60 * 1000)
+#define BOOT_LIMIT_MS    (45LL * 60 * 1000)
 #define CONNECT_LIMIT_MS (60LL * 1000)
-#define PACK_LIMIT_MS (10LL * 60 * 1000)
+#define PACK_LIMIT_MS    (10LL * 60 * 1000)
 /* Teardown has its own time, which a stop does not shorten. */
 #define TEARDOWN_LIMIT_MS (60LL * 1000)
-#define STOP_LIMIT_MS (5LL * 1000)
+#define STOP_LIMIT_MS     (5LL * 1000)
 
 #define TAIL_LINES 15
-#define TAIL_MAX ((size_t)256 << 10)
+#define TAIL_MAX   ((size_t)256 << 10)
 
 enum keep keep_parse(const char *text)
 {
@@ -41,7 +42,7 @@ struct life {
 	struct screen *screen;
 	const struct recipe *recipe;
 	enum keep keep;
-	bool boots;    /* this life makes its box, so it ends it */
+	bool boots; /* this life makes its box, so it ends it */
 	struct plan *plan;
 	char *payload; /* temporary file, or NULL */
 	struct run run;
@@ -66,7 +67,17 @@ static void on_stage(void *ctx, const char *stage, const char *detail, int64_t l
 static void on_event(void *ctx, const char *what)
 {
 	struct life *l = ctx;
-	pane_progress(l->pane, "  %s", what);
+	if (text_starts(what, "connect"))
+		pane_progress(l->pane, "  %s", what);
+	else
+		pane_doing(l->pane, what, NULL, 0);
+}
+
+static bool is_gone(void *ctx)
+{
+	struct life *l = ctx;
+	struct err ignored = ERR_INIT;
+	return cloud_alive(l->db, l->box.name, &ignored) == 0;
 }
 
 static void on_task(void *ctx, int64_t n, const char *kind, const char *title)
@@ -106,16 +117,17 @@ static void on_walk(void *ctx, const char *from, const char *to, const char *dir
 	struct life *l = ctx;
 	l->n_steps = n;
 	l->version_width = report_version_width(from, report_version_width(to, l->version_width));
-	pane_progress(l->pane, "  %-9s %s on %s, %s from %s to %s: %lld step%s", "walk", l->run.tool, l->run.engine, dir,
-		      from, to, (long long)n, n == 1 ? "" : "s");
+	pane_progress(l->pane, "  %-9s %s on %s, %s from %s to %s: %lld step%s", "walk", l->run.tool, l->run.engine,
+		      dir, from, to, (long long)n, n == 1 ? "" : "s");
 }
 
 static void on_step(void *ctx, int64_t n, const char *version, const char *dir)
 {
 	struct life *l = ctx;
 	l->version_width = report_version_width(version, l->version_width);
-	AUTO_FREE char *what = n ? xasprintf("step %lld of %lld: %s %s", (long long)n, (long long)l->n_steps, dir, version)
-				 : xasprintf("before the first step: %s", version);
+	AUTO_FREE char *what =
+		n ? xasprintf("step %lld of %lld: %s %s", (long long)n, (long long)l->n_steps, dir, version)
+		  : xasprintf("before the first step: %s", version);
 	pane_doing(l->pane, what, NULL, l->recipe ? l->recipe->step_timeout_s * 1000 : 0);
 }
 
@@ -216,9 +228,9 @@ static int boot(struct life *l, struct err *err)
 	char span[32];
 	clock_span(clock_mono() - t0, span);
 	pane_progress(l->pane, "%s: box of %s on %s, up in %s", l->run.id, r->image, r->cloud, span);
-	pane_json(l->pane, json_pack("{s:s, s:s, s:s, s:s, s:i, s:I}", "event", "box", "run", l->run.id, "box",
-				     l->box.name, "address", l->box.address, "port", l->box.port, "ms",
-				     (json_int_t)(clock_mono() - t0)));
+	pane_json(l->pane,
+		  json_pack("{s:s, s:s, s:s, s:s, s:i, s:I}", "event", "box", "run", l->run.id, "box", l->box.name,
+			    "address", l->box.address, "port", l->box.port, "ms", (json_int_t)(clock_mono() - t0)));
 	return 0;
 }
 
@@ -270,7 +282,7 @@ static int fly(struct life *l, bool launch, struct err *err)
 	l->walker = walker_new(&w, err);
 	if (!l->walker)
 		return -1;
-	struct flight f = {.run = l->run.id, .nonce = l->run.nonce, .event = on_event, .event_ctx = l};
+	struct flight f = {.run = l->run.id, .nonce = l->run.nonce, .event = on_event, .gone = is_gone, .event_ctx = l};
 	if (launch) {
 		if (template_file("runner.sh", &runner, err) < 0)
 			return -1;
@@ -307,13 +319,14 @@ static int settle(struct life *l, bool stay, struct buf *what, struct err *err)
 {
 	if (!l->have_box)
 		return 0;
-	if (stay || !l->boots) {
+	if ((stay || !l->boots) && !is_gone(l)) {
 		char until[32];
 		clock_iso(l->box.expires, until);
-		buf_addf(what, "box %s stays until %s: stepbox ssh %s, stepbox down %s", l->box.name, until, l->box.name,
-			 l->box.name);
+		buf_addf(what, "box %s stays until %s: stepbox ssh %s, stepbox down %s", l->box.name, until,
+			 l->box.name, l->box.name);
 		return ledger_release(l->db, l->box.name, true, err);
 	}
+	/* One that went away by itself, too: its row and key are still there. */
 	pane_doing(l->pane, "tearing down", l->box.name, TEARDOWN_LIMIT_MS);
 	if (cloud_delete(l->db, l->box.name, clock_deadline(TEARDOWN_LIMIT_MS), err) < 0) {
 		buf_addf(what, "box %s may still be running: stepbox gc", l->box.name);
@@ -369,7 +382,8 @@ static int conclude(struct life *l, int rc, struct err *err)
 		log_err(l->run.id, "%s", kept.msg);
 	if (err->reach == ERR_CANCELED && l->have_box && l->run.id[0] && (stay || !l->boots))
 		stop_runner(l);
-	/* The end is in the store before the box goes: whoever is killed in between leaves a run that says what it knows. */
+	/* The end is in the store before the box goes: whoever is killed in between leaves a run that says what it
+	 * knows. */
 	if (l->run.id[0] && store_run_end(l->db, l->run.id, status, why, &kept) < 0)
 		log_err(l->run.id, "%s", kept.msg);
 	if (settle(l, stay, &box, &torn) < 0) {
@@ -437,8 +451,8 @@ int job_attach(struct db *db, struct screen *screen, const char *id, enum keep k
 	if (found < 0 || store_run_recipe(db, l.run.id, &json, err) < 0)
 		return -1;
 	if (strcmp(l.run.status, "running") != 0)
-		return err_set(err, ERR_USER, 0, "%s: has ended (%s); `stepbox show %s` shows it", l.run.id, l.run.status,
-			       l.run.id);
+		return err_set(err, ERR_USER, 0, "%s: has ended (%s); `stepbox show %s` shows it", l.run.id,
+			       l.run.status, l.run.id);
 	if (l.run.owned)
 		return err_set(err, ERR_USER, 0, "%s: another stepbox follows it right now", l.run.id);
 	found = ledger_find(db, l.run.box, &l.box, err);

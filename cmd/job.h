@@ -29,8 +29,8 @@ struct job {
  * in the store; the exit code says how it ended. */
 void job_run(struct job *job);
 
-/* Goes on with a run whose client is gone: reads the journal from where the store ends. keep: what happens to a box that was
- * not meant to stay. Returns the exit code. */
-int job_attach(struct db *db, struct screen *screen, const char *run, enum keep keep, struct err *err);
+/* Goes on with a run whose client is gone: reads the journal from where the store ends. keep: what happens to a box
+ * that was not meant to stay. Returns the exit code. */
+int job_attach(struct db *db, struct screen *screen, const char *id, enum keep keep, struct err *err);
 
 #endif

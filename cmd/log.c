@@ -65,7 +65,8 @@ static int run(struct cmd_ctx *c, struct err *err)
 	    store_step_each(c->db, r.id, on_step, &l, err) < 0 || err->reach != ERR_NONE)
 		return -1;
 	if (l.want && l.n == 0)
-		return err_set(err, ERR_USER, 0, "%s: no step or task %s; `stepbox show %s` lists them", r.id, l.want, r.id);
+		return err_set(err, ERR_USER, 0, "%s: no step or task %s; `stepbox show %s` lists them", r.id, l.want,
+			       r.id);
 	return 0;
 }
 

@@ -19,8 +19,8 @@
 #endif
 
 const struct cmd *const cmds[] = {
-	&cmd_init, &cmd_plan, &cmd_run,    &cmd_up,     &cmd_step,	 &cmd_ls,     &cmd_show,
-	&cmd_log,  &cmd_diff, &cmd_schema, &cmd_attach, &cmd_ssh,	 &cmd_ssh_config, &cmd_extend,
+	&cmd_init, &cmd_plan, &cmd_run,    &cmd_up,         &cmd_step, &cmd_ls,         &cmd_show,
+	&cmd_log,  &cmd_diff, &cmd_schema, &cmd_attach,     &cmd_ssh,  &cmd_ssh_config, &cmd_extend,
 	&cmd_down, &cmd_gc,   &cmd_doctor, &cmd_completion, NULL,
 };
 
@@ -31,7 +31,8 @@ struct common {
 };
 
 static const struct opt common_opts[] = {
-	{'v', "verbose", NULL, "show the output of tasks and steps as it comes", OPT_FLAG, offsetof(struct common, g.verbose)},
+	{'v', "verbose", NULL, "show the output of tasks and steps as it comes", OPT_FLAG,
+	 offsetof(struct common, g.verbose)},
 	{'q', "quiet", NULL, "only results and errors", OPT_FLAG, offsetof(struct common, g.quiet)},
 	{0, "json", NULL, "one JSON object a line on stdout", OPT_FLAG, offsetof(struct common, g.json)},
 	{0, "debug", NULL, "log what stepbox itself does", OPT_FLAG, offsetof(struct common, debug)},
@@ -45,7 +46,8 @@ static void usage(FILE *f)
 	      f);
 	for (size_t i = 0; cmds[i]; i++)
 		fprintf(f, "  %-11s %-28s %s\n", cmds[i]->name, cmds[i]->args, cmds[i]->brief);
-	fputs("\n`stepbox COMMAND --help` tells the options. Exit codes: 0 as expected, 1 a finding, 2 usage or recipe,\n"
+	fputs("\n`stepbox COMMAND --help` tells the options. Exit codes: 0 as expected, 1 a finding, 2 usage or "
+	      "recipe,\n"
 	      "3 box or cloud, 4 something may still be running, 130 interrupted and cleaned up.\n",
 	      f);
 }

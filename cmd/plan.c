@@ -19,8 +19,9 @@ static int print_json(const struct plan *plan, const struct recipe *r, struct er
 {
 	json_t *o = plan_json(plan);
 	json_object_set_new(o, "name", json_string(r->name));
-	json_object_set_new(o, "box", json_pack("{s:s, s:s, s:I}", "cloud", r->cloud, "image", r->image, "ttl_s",
-						(json_int_t)(r->ttl_ms / 1000)));
+	json_object_set_new(o, "box",
+			    json_pack("{s:s, s:s, s:I}", "cloud", r->cloud, "image", r->image, "ttl_s",
+				      (json_int_t)(r->ttl_ms / 1000)));
 	char *text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
 	json_decref(o);
 	if (!text)

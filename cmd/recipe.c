@@ -57,7 +57,7 @@ static const struct rule {
 
 #define MAX_RULES_OF_PARENT 32
 /* A recipe's own bounds: each is far above what people write and keeps a hostile file small. */
-#define MAX_LIST 2000
+#define MAX_LIST  2000
 #define MAX_FILES 200
 
 static const char *scalar(const json_t *v)
@@ -81,7 +81,8 @@ static const struct rule *find_rule(const char *parent, const char *key)
 	return NULL;
 }
 
-static int unknown_key(const struct recipe *r, const char *parent, const char *pointer, const char *key, struct err *err)
+static int unknown_key(const struct recipe *r, const char *parent, const char *pointer, const char *key,
+		       struct err *err)
 {
 	const char *known[MAX_RULES_OF_PARENT + 1];
 	size_t n = 0;
@@ -116,8 +117,7 @@ static int check_list(const struct recipe *r, const char *ptr, const char *key, 
 		return yaml_err(&r->y, ptr, err, "%s: a list is wanted here", key);
 	if (json_array_size(v) > MAX_LIST)
 		return yaml_err(&r->y, ptr, err, "%s: more than %d items", key, MAX_LIST);
-	json_array_foreach((json_t *)(uintptr_t)v, i, item)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)v, i, item) {
 		if (!json_is_string(item)) {
 			AUTO_FREE char *at = xasprintf("%s/%zu", ptr, i);
 			return yaml_err(&r->y, at, err, "%s: item %zu is not a single value", key, i + 1);
@@ -143,8 +143,7 @@ static int check_env(const struct recipe *r, const char *ptr, const char *key, c
 	json_t *value;
 	if (!json_is_object(v))
 		return yaml_err(&r->y, ptr, err, "%s: NAME: value pairs are wanted here", key);
-	json_object_foreach((json_t *)(uintptr_t)v, name, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)v, name, value) {
 		AUTO_FREE char *at = xasprintf("%s/%s", ptr, name);
 		if (!is_env_name(name))
 			return yaml_err(&r->y, at, err, "%s: not a name for an environment variable", name);
@@ -163,13 +162,13 @@ static int check_file(const struct recipe *r, const char *ptr, const char *path,
 		return 0;
 	if (!json_is_object(v))
 		return yaml_err(&r->y, ptr, err, "%s: the text of the file is wanted here", path);
-	json_object_foreach((json_t *)(uintptr_t)v, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)v, key, value) {
 		bool known = false;
 		for (size_t i = 0; keys[i]; i++)
 			known |= strcmp(keys[i], key) == 0;
 		if (!known)
-			return yaml_err(&r->y, ptr, err, "%s: %s: no such key; known here: content, template, mode", path, key);
+			return yaml_err(&r->y, ptr, err, "%s: %s: no such key; known here: content, template, mode",
+					path, key);
 		if (check_text(r, ptr, key, value, err) < 0)
 			return -1;
 	}
@@ -205,8 +204,7 @@ static int check_files(const struct recipe *r, const char *ptr, const char *key,
 		return yaml_err(&r->y, ptr, err, "%s: PATH: text pairs are wanted here", key);
 	if (json_object_size(v) > MAX_FILES)
 		return yaml_err(&r->y, ptr, err, "%s: more than %d files", key, MAX_FILES);
-	json_object_foreach((json_t *)(uintptr_t)v, path, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)v, path, value) {
 		AUTO_FREE char *at = pointer_join(ptr, path);
 		if (!*path || path[strlen(path) - 1] == '/')
 			return yaml_err(&r->y, at, err, "%s: not the path of a file", path);
@@ -224,8 +222,7 @@ static int check_flavor(const struct recipe *r, const char *ptr, const json_t *v
 		return 0;
 	if (!json_is_object(v))
 		return yaml_err(&r->y, ptr, err, "flavor: a name, or {vcpus, ram, disk}, is wanted here");
-	json_object_foreach((json_t *)(uintptr_t)v, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)v, key, value) {
 		const char *text = scalar(value);
 		uint64_t size;
 		int64_t n;
@@ -288,9 +285,10 @@ static int check_value(const struct recipe *r, const struct rule *rule, const ch
 		if (check_text(r, ptr, rule->key, v, err) < 0)
 			return -1;
 		if (!text_is_name(json_string_value(v)) || json_string_length(v) > 32)
-			return yaml_err(&r->y, ptr, err,
-					"%s: %s: a name is made of at most 32 lower-case letters, digits, dots and hyphens",
-					rule->key, json_string_value(v));
+			return yaml_err(
+				&r->y, ptr, err,
+				"%s: %s: a name is made of at most 32 lower-case letters, digits, dots and hyphens",
+				rule->key, json_string_value(v));
 		return 0;
 	case K_SPAN:
 		return check_span(r, ptr, rule->key, v, err);
@@ -302,14 +300,16 @@ static int check_value(const struct recipe *r, const struct rule *rule, const ch
 		if (check_text(r, ptr, rule->key, v, err) < 0)
 			return -1;
 		if (strcmp(json_string_value(v), "tip") != 0)
-			return yaml_err(&r->y, ptr, err, "match: %s: only tip (all steps with the code of ref) is known",
+			return yaml_err(&r->y, ptr, err,
+					"match: %s: only tip (all steps with the code of ref) is known",
 					json_string_value(v));
 		return 0;
 	case K_FLAVOR:
 		return check_flavor(r, ptr, v, err);
 	case K_DB:
 		if (!json_is_string(v) && !scalar(json_object_get(v, "engine")))
-			return yaml_err(&r->y, ptr, err, "database: an engine, or a mapping with the key engine, is wanted here");
+			return yaml_err(&r->y, ptr, err,
+					"database: an engine, or a mapping with the key engine, is wanted here");
 		return 0;
 	}
 	return err_set(err, ERR_BUG, 0, "recipe key %s has no kind", rule->key);
@@ -320,8 +320,7 @@ static int check_keys(const struct recipe *r, const char *ptr, const json_t *map
 {
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)(uintptr_t)map, key, v)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)map, key, v) {
 		AUTO_FREE char *at = pointer_join(ptr, key);
 		const struct rule *rule = find_rule(ptr, key);
 		if (!rule && open)
@@ -340,8 +339,7 @@ static int apply_overrides(struct recipe *r, struct adapter *a, const char *sect
 	const char *key;
 	json_t *v;
 	AUTO_FREE char *parent = xasprintf("/%s", section);
-	json_object_foreach(json_object_get(r->y.root, section), key, v)
-	{
+	json_object_foreach (json_object_get(r->y.root, section), key, v) {
 		AUTO_FREE char *at = pointer_join(parent, key);
 		struct err why = ERR_INIT;
 		if (find_rule(parent, key) || (skip && strcmp(key, skip) == 0))
@@ -395,10 +393,12 @@ static int resolve_source(struct recipe *r, struct err *err)
 	if (r->git && r->path)
 		return yaml_err(&r->y, "/source/path", err, "source: give either git or path");
 	if (r->path && r->ref)
-		return yaml_err(&r->y, "/source/ref", err, "ref: a path is taken as it is; use git: %s to choose a ref", r->path);
+		return yaml_err(&r->y, "/source/ref", err, "ref: a path is taken as it is; use git: %s to choose a ref",
+				r->path);
 	if (!r->git && !r->path)
-		return json_object_get(r->y.root, "source") ? yaml_err(&r->y, "/source", err, "source: git or path is missing")
-							   : 0;
+		return json_object_get(r->y.root, "source")
+			       ? yaml_err(&r->y, "/source", err, "source: git or path is missing")
+			       : 0;
 	if (r->ref && (*r->ref == '-' || !*r->ref))
 		return yaml_err(&r->y, "/source/ref", err, "ref: %s: not the name of a branch, tag or commit", r->ref);
 	if (r->git && *r->git == '-')
@@ -423,7 +423,8 @@ static int resolve_source(struct recipe *r, struct err *err)
 	return 0;
 }
 
-static int span_of(const struct recipe *r, const char *a, const char *b, const char *standard, int64_t *ms, struct err *err)
+static int span_of(const struct recipe *r, const char *a, const char *b, const char *standard, int64_t *ms,
+		   struct err *err)
 {
 	const char *text = get2(r, a, b);
 	return clock_parse_span(text ? text : standard, ms, err);
@@ -435,7 +436,8 @@ static int check_packages(const struct recipe *r, struct err *err)
 	size_t n = recipe_list(r, "packages", list, MAX_LIST);
 	for (size_t i = 0; i < n; i++) {
 		if (!*list[i] || *list[i] == '-' ||
-		    list[i][strspn(list[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.:=~_/")]) {
+		    list[i]
+			[strspn(list[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.:=~_/")]) {
 			AUTO_FREE char *at = xasprintf("/packages/%zu", i);
 			return yaml_err(&r->y, at, err, "packages: %s: not the name of a package", list[i]);
 		}
@@ -460,7 +462,8 @@ static int recipe_check(struct recipe *r, struct err *err)
 		return yaml_err(&r->y, "/box/cloud", err, "cloud: %s: only local is known", r->cloud);
 	r->image = get2(r, "box", "image");
 	r->image = r->image ? r->image : "debian-12";
-	if (span_of(r, "box", "ttl", "4h", &r->ttl_ms, err) < 0 || span_of(r, "migrations", "timeout", "10m", &ms, err) < 0)
+	if (span_of(r, "box", "ttl", "4h", &r->ttl_ms, err) < 0 ||
+	    span_of(r, "migrations", "timeout", "10m", &ms, err) < 0)
 		return -1;
 	r->step_timeout_s = ms / 1000;
 	r->setup_timeout_s = 3600;

@@ -16,16 +16,16 @@
 #define RECIPE_DEFAULT_NAME "stepbox.yaml"
 
 struct recipe {
-	struct yaml y;       /* the checked tree; everything below borrows from it */
-	char *dir;           /* the recipe's directory (owned): relative local paths start there */
-	char variant[128];   /* "database=sqlite": what --vary made of it, or "" */
+	struct yaml y;     /* the checked tree; everything below borrows from it */
+	char *dir;         /* the recipe's directory (owned): relative local paths start there */
+	char variant[128]; /* "database=sqlite": what --vary made of it, or "" */
 	const char *name;
 	const char *cloud, *image;
 	int64_t ttl_ms;
 	const char *git, *path, *ref; /* git or path is NULL, or both */
-	char *local_path;             /* owned: a path or local git repository to send, absolute; NULL: the box clones */
-	int64_t depth;                /* of the clone; 0: full history */
-	const char *tool, *engine;    /* tool NULL: no migrations (up only) */
+	char *local_path;          /* owned: a path or local git repository to send, absolute; NULL: the box clones */
+	int64_t depth;             /* of the clone; 0: full history */
+	const char *tool, *engine; /* tool NULL: no migrations (up only) */
 	const char *from, *to;
 	int64_t step_timeout_s, setup_timeout_s;
 	struct adapter *tool_adapter, *db_adapter; /* owned; the recipe's overrides are applied */

@@ -7,10 +7,10 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-#define TITLE_COLUMNS 58
+#define TITLE_COLUMNS       58
 #define VERSION_MIN_COLUMNS 4
 #define VERSION_MAX_COLUMNS 40
-#define ROWS_TOLD 4
+#define ROWS_TOLD           4
 
 json_t *report_json_text(const char *text)
 {
@@ -57,7 +57,12 @@ static int on_task(const struct task_row *t, void *ctx)
 	struct find_task *f = ctx;
 	if (t->n != f->want->n)
 		return 0;
-	struct task_row now = {.n = t->n, .kind = t->kind, .title = t->title, .rc = f->want->rc, .ms = f->want->ms, .why = f->want->why};
+	struct task_row now = {.n = t->n,
+			       .kind = t->kind,
+			       .title = t->title,
+			       .rc = f->want->rc,
+			       .ms = f->want->ms,
+			       .why = f->want->why};
 	report_task(&now, f->out);
 	f->found = true;
 	return 1;
@@ -173,8 +178,8 @@ static json_t *lines_json(const char *text)
 json_t *report_step_json(const struct step *s)
 {
 	json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:s}", "n", (json_int_t)s->n, "version", s->version,
-			      "direction", s->direction, "outcome", outcome_name(s->outcome), "rc", (json_int_t)s->rc, "ms",
-			      (json_int_t)s->ms, "dump_sha256", s->dump);
+			      "direction", s->direction, "outcome", outcome_name(s->outcome), "rc", (json_int_t)s->rc,
+			      "ms", (json_int_t)s->ms, "dump_sha256", s->dump);
 	if (!o)
 		o = json_object(); /* a version that is no UTF-8: the walk refuses such, the store may be older */
 	json_object_set_new(o, "changes", lines_json(s->changes));
@@ -201,8 +206,9 @@ static int on_step_row(const struct step *s, void *ctx)
 
 static int on_task_row(const struct task_row *t, void *ctx)
 {
-	json_t *o = json_pack("{s:I, s:s, s:o, s:I, s:s, s:I}", "n", (json_int_t)t->n, "kind", t->kind, "title",
-			      report_json_text(t->title), "rc", (json_int_t)t->rc, "why", t->why, "ms", (json_int_t)t->ms);
+	json_t *o =
+		json_pack("{s:I, s:s, s:o, s:I, s:s, s:I}", "n", (json_int_t)t->n, "kind", t->kind, "title",
+			  report_json_text(t->title), "rc", (json_int_t)t->rc, "why", t->why, "ms", (json_int_t)t->ms);
 	if (o)
 		json_array_append_new(ctx, o);
 	return 0;
@@ -222,7 +228,7 @@ json_t *report_run_json(struct db *db, const char *id, struct err *err)
 		return NULL;
 	}
 	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "run", run.id, "status", run.status,
-			 "detail", report_json_text(run.detail), "variant", run.variant, "box", run.box, "tool", run.tool,
-			 "engine", run.engine, "started", (json_int_t)run.started, "ended", (json_int_t)run.ended, "tasks",
-			 tasks, "steps", steps);
+			 "detail", report_json_text(run.detail), "variant", run.variant, "box", run.box, "tool",
+			 run.tool, "engine", run.engine, "started", (json_int_t)run.started, "ended",
+			 (json_int_t)run.ended, "tasks", tasks, "steps", steps);
 }

@@ -14,11 +14,13 @@ struct task_line {
 };
 
 /* "  packages  install git, sqlite3      12.3 s" for a task of the store. */
-int report_task_line(struct db *db, const char *run, const struct task_line *t, struct buf *out, struct err *err) MUST_USE;
+int report_task_line(struct db *db, const char *run, const struct task_line *t, struct buf *out,
+		     struct err *err) MUST_USE;
 void report_task(const struct task_row *t, struct buf *out);
-/* "  204  applied          5.1 s  +2 columns instances; rows: instances +3". width: columns for the version; before: the
- * step before it, for the row counts, or NULL. */
-void report_step_line(const struct step *s, const struct step *before, const char *brief, size_t width, struct buf *out);
+/* "  204  applied          5.1 s  +2 columns instances; rows: instances +3". width: columns for the version; before:
+ * the step before it, for the row counts, or NULL. */
+void report_step_line(const struct step *s, const struct step *before, const char *brief, size_t width,
+		      struct buf *out);
 /* How table rows differ between two steps.counts: "customers +4, tickets -1"; nothing when they do not. */
 void report_rows(const char *before, const char *after, struct buf *out);
 /* Columns that versions of a run need: between 4 and 40. */
@@ -26,7 +28,7 @@ size_t report_version_width(const char *version, size_t width);
 /* {"version","outcome","ms","dump_sha256", …}. */
 json_t *report_step_json(const struct step *s);
 /* {"run","status","steps":[…]}; NULL with err. */
-json_t *report_run_json(struct db *db, const char *run, struct err *err);
+json_t *report_run_json(struct db *db, const char *id, struct err *err);
 /* A JSON string of foreign bytes, made safe. */
 json_t *report_json_text(const char *text);
 /* The first line of steps.changes in a few words when no view was there to see it: "3 changes", "no change". */

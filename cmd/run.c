@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* run: up, step, down: the one command. With --vary one run per combination, each on a box and in a thread of its own. */
+/* run: up, step, down: the one command. With --vary one run per combination, each on a box and in a thread of its own.
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,9 +17,11 @@ struct run_opts {
 };
 
 static const struct opt opts[] = {
-	{0, "from", "VERSION", "the step before the first one of interest (base: nothing applied)", OPT_STRING, offsetof(struct run_opts, from)},
+	{0, "from", "VERSION", "the step before the first one of interest (base: nothing applied)", OPT_STRING,
+	 offsetof(struct run_opts, from)},
 	{0, "to", "VERSION", "the last step (head: the newest)", OPT_STRING, offsetof(struct run_opts, to)},
-	{0, "keep", "never|on-failure|always", "what happens to the box at the end (default never)", OPT_CHOICE, offsetof(struct run_opts, keep)},
+	{0, "keep", "never|on-failure|always", "what happens to the box at the end (default never)", OPT_CHOICE,
+	 offsetof(struct run_opts, keep)},
 	{0, "set", "KEY.PATH=VALUE", "override one value of the recipe", OPT_LIST, offsetof(struct run_opts, set)},
 	{0, "vary", "KEY.PATH=A,B", "one run per value", OPT_LIST, offsetof(struct run_opts, vary)},
 	OPT_END,
@@ -68,7 +71,8 @@ static char *nth_value(const char *values, size_t n)
 	return xstrndup(values, strcspn(values, ","));
 }
 
-/* Gives variant `index` of `total` its value of each --vary: the index is read as a number with one digit per option. */
+/* Gives variant `index` of `total` its value of each --vary: the index is read as a number with one digit per option.
+ */
 static int vary(struct variant *v, const struct run_opts *o, size_t index, struct err *err)
 {
 	size_t used = 0;
@@ -129,12 +133,10 @@ static int run_all(struct cmd_ctx *c, struct variant *v, size_t n, enum keep kee
 	int code = 0;
 	struct screen *screen = screen_new(c->globals, (int)n);
 	for (size_t i = 0; i < n; i++) {
-		v[i].job = (struct job){.db = c->db, .screen = screen, .recipe = &v[i].recipe, .what = what, .keep = keep};
-		if (n == 1)
-			job_run(&v[i].job);
-		else if (pthread_create(&v[i].thread, NULL, job_thread, &v[i].job) == 0)
-			v[i].started = true;
-		else
+		v[i].job =
+			(struct job){.db = c->db, .screen = screen, .recipe = &v[i].recipe, .what = what, .keep = keep};
+		v[i].started = n > 1 && pthread_create(&v[i].thread, NULL, job_thread, &v[i].job) == 0;
+		if (!v[i].started)
 			job_run(&v[i].job);
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -159,7 +161,8 @@ static int run(struct cmd_ctx *c, struct err *err)
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = variant_load(&v[i], c->argv[0], o, i, err);
 	if (rc == 0 && !v[0].recipe.tool)
-		rc = err_set(err, ERR_USER, 0, "%s: the recipe has no migrations: `stepbox up` boots it without", v[0].recipe.name);
+		rc = err_set(err, ERR_USER, 0, "%s: the recipe has no migrations: `stepbox up` boots it without",
+			     v[0].recipe.name);
 	if (rc == 0)
 		rc = run_all(c, v, n, keep_parse(o->keep), COMPILE_ALL);
 	for (size_t i = 0; i < n; i++)

@@ -32,7 +32,9 @@ static int run(struct cmd_ctx *c, struct err *err)
 		out = &part;
 	}
 	if (!isatty(STDOUT_FILENO))
-		return fwrite(out->data, 1, out->len, stdout) == out->len ? 0 : err_set(err, ERR_BOX, 0, "stdout: cannot be written");
+		return fwrite(out->data, 1, out->len, stdout) == out->len
+			       ? 0
+			       : err_set(err, ERR_BOX, 0, "stdout: cannot be written");
 	/* On a terminal: safe to look at. */
 	AUTO_BUF safe = buf_make(DUMP_MAX);
 	text_safe(&safe, out->data, out->len);
@@ -44,7 +46,8 @@ const struct cmd cmd_schema = {
 	.name = "schema",
 	.args = "[RUN[:VERSION] [TABLE]]",
 	.brief = "print the schema after a step",
-	.help = "The normalised dump, byte for byte (made safe when stdout is a terminal). Without VERSION: after the last step.",
+	.help = "The normalised dump, byte for byte (made safe when stdout is a terminal). Without VERSION: after the "
+		"last step.",
 	.max_args = 2,
 	.needs = CMD_NEEDS_STORE,
 	.run = run,

@@ -14,7 +14,7 @@
 #include "base/text.h"
 
 #define MAX_PANES 64
-#define TICK_MS 200
+#define TICK_MS   200
 
 struct pane {
 	struct screen *screen; /* borrowed */

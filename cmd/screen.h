@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a run shows: on a terminal one live line at the bottom (what is happening, for how long) and above it a line for
- * everything that ended; without a terminal only the latter; with --json one object a line on stdout. The results (steps,
- * the last line) go to stdout, progress to stderr. One screen is shared by all jobs of a command; its lock is taken
- * inside its own functions. */
+ * everything that ended; without a terminal only the latter; with --json one object a line on stdout. The results
+ * (steps, the last line) go to stdout, progress to stderr. One screen is shared by all jobs of a command; its lock is
+ * taken inside its own functions. */
 #ifndef STEPBOX_CMD_SCREEN_H
 #define STEPBOX_CMD_SCREEN_H
 

@@ -65,7 +65,8 @@ static int show_text(struct cmd_ctx *c, const struct run *r, struct err *err)
 	if (*r->variant)
 		printf("  %s\n", r->variant);
 	struct showing sh = {.c = c};
-	if (store_task_each(c->db, r->id, on_task, c, err) < 0 || store_step_each(c->db, r->id, measure_step, &sh, err) < 0)
+	if (store_task_each(c->db, r->id, on_task, c, err) < 0 ||
+	    store_step_each(c->db, r->id, measure_step, &sh, err) < 0)
 		return -1;
 	int rc = store_step_each(c->db, r->id, on_step, &sh, err);
 	free(sh.before.counts);

@@ -22,9 +22,28 @@ static int run(struct cmd_ctx *c, struct err *err)
 	AUTO_FREE char *dest = xasprintf("%s@%s", box.user, box.address);
 	AUTO_FREE char *hosts = xasprintf("UserKnownHostsFile=%s", known);
 	AUTO_FREE char *alias = xasprintf("HostKeyAlias=%s", box.name);
-	const char *argv[MAX_WORDS] = {"ssh", "-F", "none", "-p", port, "-i", box.key_path, "-o", "IdentitiesOnly=yes", "-o",
-				       "IdentityAgent=none", "-o", hosts, "-o", "StrictHostKeyChecking=yes", "-o", alias, "-o",
-				       "GlobalKnownHostsFile=/dev/null", "-o", "UpdateHostKeys=no", dest};
+	const char *argv[MAX_WORDS] = {"ssh",
+				       "-F",
+				       "none",
+				       "-p",
+				       port,
+				       "-i",
+				       box.key_path,
+				       "-o",
+				       "IdentitiesOnly=yes",
+				       "-o",
+				       "IdentityAgent=none",
+				       "-o",
+				       hosts,
+				       "-o",
+				       "StrictHostKeyChecking=yes",
+				       "-o",
+				       alias,
+				       "-o",
+				       "GlobalKnownHostsFile=/dev/null",
+				       "-o",
+				       "UpdateHostKeys=no",
+				       dest};
 	size_t n = 0;
 	while (argv[n])
 		n++;
@@ -33,7 +52,8 @@ static int run(struct cmd_ctx *c, struct err *err)
 	fflush(stdout);
 	/* The store is a file of ours; ssh needs nothing of it (descriptors are close-on-exec). */
 	execvp("ssh", (char *const *)(uintptr_t)argv);
-	return err_set(err, ERR_USER, errno, errno == ENOENT ? "ssh: not installed: apt-get install -y openssh-client" : "ssh");
+	return err_set(err, ERR_USER, errno,
+		       errno == ENOENT ? "ssh: not installed: apt-get install -y openssh-client" : "ssh");
 }
 
 const struct cmd cmd_ssh = {

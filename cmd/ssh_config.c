@@ -42,7 +42,8 @@ const struct cmd cmd_ssh_config = {
 	.name = "ssh-config",
 	.args = "[BOX]",
 	.brief = "print the boxes as entries for ~/.ssh/config",
-	.help = "stepbox ssh-config >~/.ssh/stepbox.conf, and `Include stepbox.conf` in ~/.ssh/config: then scp, rsync and editors\n"
+	.help = "stepbox ssh-config >~/.ssh/stepbox.conf, and `Include stepbox.conf` in ~/.ssh/config: then scp, rsync "
+		"and editors\n"
 		"know the boxes by name.",
 	.max_args = 1,
 	.needs = CMD_NEEDS_STORE,

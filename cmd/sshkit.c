@@ -50,7 +50,8 @@ int sshkit_box(struct db *db, const char *pick, struct box *box, struct err *err
 		if (ledger_each(db, false, count_box, &only, err) < 0)
 			return -1;
 		if (only.n != 1)
-			return err_set(err, ERR_USER, 0, only.n ? "name a box; `stepbox ls` lists them" : "there is no box");
+			return err_set(err, ERR_USER, 0,
+				       only.n ? "name a box; `stepbox ls` lists them" : "there is no box");
 		*box = only.box;
 	}
 	int alive = cloud_alive(db, box->name, err);

@@ -11,7 +11,8 @@ struct step_opts {
 };
 
 static const struct opt opts[] = {
-	{0, "to", "VERSION|+N|-N", "where to go from where the database is (default head)", OPT_STRING, offsetof(struct step_opts, to)},
+	{0, "to", "VERSION|+N|-N", "where to go from where the database is (default head)", OPT_STRING,
+	 offsetof(struct step_opts, to)},
 	OPT_END,
 };
 
@@ -28,7 +29,9 @@ static int run(struct cmd_ctx *c, struct err *err)
 		return err_set(err, ERR_USER, 0, "%s: no such box; `stepbox ls` lists them", c->argv[0]);
 	int alive = cloud_alive(c->db, box.name, err);
 	if (alive <= 0)
-		return alive < 0 ? -1 : err_set(err, ERR_BOX, 0, "box %s: it is gone; `stepbox gc` clears it away", box.name);
+		return alive < 0
+			       ? -1
+			       : err_set(err, ERR_BOX, 0, "box %s: it is gone; `stepbox gc` clears it away", box.name);
 	if (store_run_recipe(c->db, box.run, &json, err) < 0)
 		return -1;
 	int rc = recipe_from_json(&r, json.data, err);

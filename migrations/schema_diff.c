@@ -559,21 +559,24 @@ static const char *plural(const char *word)
 	return word[n - 1] == 'x' ? "es" : word[n - 1] == 'e' && word[0] == 'u' ? " constraints" : "s";
 }
 
-/* "+2 columns instances", "- index y on t", "column a → b on t" */
+/* "+2 columns instances", "- index y on t", "column a → b on t", as it can be shown. */
 static void phrase(const struct change *c, size_t n, struct buf *out)
 {
+	AUTO_BUF raw = buf_make(BUF_TEXT_MAX);
 	bool whole = names_itself(c);
-	buf_reset(out);
+	bool named = c->name[0] && c->kind != CHECK && c->kind != EXTRA;
 	if (n > 1)
-		buf_addf(out, "%c%zu %s%s%s%s", c->op == RENAME ? '~' : *sign(c->op), n, c->word, plural(c->word),
+		buf_addf(&raw, "%c%zu %s%s%s%s", c->op == RENAME ? '~' : *sign(c->op), n, c->word, plural(c->word),
 			 whole ? "" : " ", whole ? "" : c->table);
 	else if (c->kind == ORDER)
-		buf_addf(out, "column order %s", c->table);
+		buf_addf(&raw, "column order %s", c->table);
 	else if (c->op == RENAME)
-		buf_addf(out, "%s%s%s", c->text, whole ? "" : " on ", whole ? "" : c->table);
+		buf_addf(&raw, "%s%s%s", c->text, whole ? "" : " on ", whole ? "" : c->table);
 	else
-		buf_addf(out, "%s%s%s%s%s%s", sign(c->op), c->word, *c->name ? " " : "", c->name, whole ? "" : " on ",
-			 whole ? "" : c->table);
+		buf_addf(&raw, "%s%s%s%s%s%s", sign(c->op), c->word, named ? " " : "", named ? c->name : "",
+			 whole ? "" : " on ", whole ? "" : c->table);
+	buf_reset(out);
+	text_safe_line(out, raw.data, raw.len, LINE_MAX_BYTES);
 }
 
 /* Marks those that count with item i as told (by an empty word); returns their number. */
@@ -587,6 +590,11 @@ static size_t take_group(struct changes *cs, size_t i)
 			n++;
 		}
 	return n;
+}
+
+static size_t more_length(size_t left)
+{
+	return left ? (size_t)snprintf(NULL, 0, ", and %zu more", left) : 0;
 }
 
 void schema_brief(const struct schema *a, const struct schema *b, size_t max, struct buf *out)
@@ -603,20 +611,21 @@ void schema_brief(const struct schema *a, const struct schema *b, size_t max, st
 			continue;
 		const struct change first = cs.items[i];
 		size_t n = take_group(&cs, i);
-		phrase(&first, n, &text);
 		size_t left = cs.n - told - n;
-		size_t want =
-			text.len + (told ? 2 : 0) + (left ? (size_t)snprintf(NULL, 0, ", and %zu more", left) : 0);
-		if (told && out->len + want > end) {
+		size_t reserve = more_length(left);
+		phrase(&first, n, &text);
+		if (told && out->len + 2 + text.len + reserve > end) {
 			buf_addf(out, ", and %zu more", left + n);
 			return;
 		}
 		if (told)
 			buf_adds(out, ", ");
 		/* The first is told in any case, cut when it has to be. */
-		size_t rest = want - text.len;
-		text_safe_line(out, text.data, text.len,
-			       out->len + want <= end || max < rest + ellipsis ? text.len : max - rest - ellipsis);
+		if (told || text.len + reserve <= max)
+			buf_add(out, text.data, text.len);
+		else
+			text_safe_line(out, text.data, text.len,
+				       max > reserve + ellipsis ? max - reserve - ellipsis : 0);
 		told += n;
 	}
 }

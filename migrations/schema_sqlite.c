@@ -1,41 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /* A SQLite dump → struct schema.
  *
- * How it works: the dump is cut into statements. Tables first, then indexes (a dump has triggers before their tables)
- * are created in an empty database in memory, under an authorizer that knows nothing but creating, and read back
- * through SQLite's own table-valued pragmas. Functions and collations of the application's own are stubbed by name:
- * without rows none is ever called. Views, triggers and virtual tables are never created; they are compared by text.
- * What the pragmas do not tell (checks, generated expressions, conflict clauses, deferred keys) is found in the text of
- * CREATE TABLE. A statement SQLite does not take is kept as an object that is not modelled: it is never silently equal.
- */
+ * How it works: the dump is cut into statements. Each table, then its indexes, are created in an empty database in
+ * memory, under an authorizer that knows nothing but creating, and read back through SQLite's own table-valued pragmas;
+ * a few tables at a time, then all is rolled back, because CREATE takes longer the more there is. Functions and
+ * collations of the application's own are stubbed by name: without rows none is ever called. Views, triggers and
+ * virtual tables are never created; they are compared by text. What the pragmas do not tell (checks, generated
+ * expressions, conflict clauses, deferred keys) is found in the text of CREATE TABLE. A statement SQLite does not take
+ * is kept as an object that is not modelled: it is never silently equal. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "migrations/schema_lex.h"
 #include "migrations/schema_model.h"
 
 /* Some checks of SQLite's parser are quadratic in the constraints of a table, so no statement may be very long. */
-#define MAX_STATEMENT (128 << 10)
-#define MAX_DUMP      ((size_t)16 << 20)
-#define MAX_KEYS      500         /* foreign keys of one table */
-#define MAX_STUBS     16          /* unknown functions of one statement */
-#define MAX_STEPS     (200 << 20) /* of SQLite's virtual machine, for the whole dump; about two seconds */
-#define STEPS_PER_OP  100000
+#define MAX_STATEMENT  (128 << 10)
+#define MAX_DUMP       ((size_t)16 << 20)
+#define BATCH          32     /* tables and indexes that are there at a time, about */
+#define MAX_KEYS       500    /* foreign keys of one table */
+#define MAX_STUBS      16     /* unknown functions of one statement */
+#define MAX_MS         4000   /* for the whole dump; a large real one takes tens of milliseconds */
+#define STEPS_PER_LOOK 100000 /* of SQLite's virtual machine */
 
 struct reader {
 	struct schema *schema;
 	sqlite3 *db;
-	int64_t steps;
+	mono_ms deadline;
 	bool exhausted;
 	struct sql_statement *statements; /* in order of the dump */
 	size_t n_statements;
 	struct named {
 		const char *name;
 		const struct sql_statement *st;
-		struct table *table;
-	} * created; /* tables, then indexes, that SQLite took; sorted by name later */
+	} * of_table; /* all indexes, by their table's name, sorted */
+	size_t n_of_table;
+	struct named *created; /* tables and indexes of this batch, by their own name, sorted before they are read */
 	size_t n_created;
 	sqlite3_stmt *columns, *indexes, *parts, *fks;
 	struct buf text; /* scratch */
@@ -49,6 +52,7 @@ static void reader_finish(struct reader *r)
 	sqlite3_finalize(r->fks);
 	sqlite3_close(r->db);
 	free(r->statements);
+	free(r->of_table);
 	free(r->created);
 	buf_finish(&r->text);
 }
@@ -76,13 +80,16 @@ static int authorize(void *ctx, int op, const char *a, const char *b, const char
 	}
 }
 
-static int progress(void *ctx)
+static bool exhausted(struct reader *r)
 {
-	struct reader *r = ctx;
-	r->steps += STEPS_PER_OP;
-	if (r->steps > MAX_STEPS)
+	if (clock_mono() > r->deadline)
 		r->exhausted = true;
 	return r->exhausted;
+}
+
+static int progress(void *ctx)
+{
+	return exhausted(ctx);
 }
 
 static int compare_bytes(void *ctx, int n, const void *a, int m, const void *b)
@@ -123,8 +130,7 @@ static int open_memory(struct reader *r, struct err *err)
 	sqlite3_limit(r->db, SQLITE_LIMIT_EXPR_DEPTH, 200);
 	sqlite3_limit(r->db, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_limit(r->db, SQLITE_LIMIT_WORKER_THREADS, 0);
-	sqlite3_set_authorizer(r->db, authorize, NULL);
-	sqlite3_progress_handler(r->db, STEPS_PER_OP, progress, r);
+	sqlite3_progress_handler(r->db, STEPS_PER_LOOK, progress, r);
 	sqlite3_collation_needed(r->db, NULL, stub_collation);
 	return 0;
 }
@@ -207,22 +213,18 @@ static bool has_body(const struct sql_statement *st)
 	return sql_next(&lx, &t) && sql_is_punct(&t, '(');
 }
 
-/* Creates all statements of one kind. */
-static void create_all(struct reader *r, enum sql_kind kind)
+/* Creates one table or index of the dump, or keeps it as not modelled. */
+static bool take(struct reader *r, const struct sql_statement *st)
 {
-	for (size_t i = 0; i < r->n_statements && !r->exhausted; i++) {
-		const struct sql_statement *st = &r->statements[i];
-		if (st->kind != kind || is_internal(st))
-			continue;
-		AUTO_FREE char *sql = xstrndup(st->s, st->len);
-		if (st->len >= MAX_STATEMENT || memchr(st->s, '\0', st->len) || !has_body(st) ||
-		    !create(r, sql, st->len)) {
-			add_object(r, st);
-			continue;
-		}
-		struct named *c = SCHEMA_ADD(r->created, r->n_created);
-		*c = (struct named){.name = unquoted(r, &st->name), .st = st};
+	bool fits = st->len < MAX_STATEMENT && !memchr(st->s, '\0', st->len) && has_body(st);
+	AUTO_FREE char *sql = fits ? xstrndup(st->s, st->len) : NULL;
+	if (!fits || exhausted(r) || !create(r, sql, st->len)) {
+		add_object(r, st);
+		return false;
 	}
+	struct named *c = SCHEMA_ADD(r->created, r->n_created);
+	*c = (struct named){.name = unquoted(r, &st->name), .st = st};
+	return true;
 }
 
 static int by_name(const void *a, const void *b)
@@ -230,10 +232,34 @@ static int by_name(const void *a, const void *b)
 	return strcasecmp(((const struct named *)a)->name, ((const struct named *)b)->name);
 }
 
-static struct named *find_created(const struct reader *r, const char *name)
+static void sort_names(struct named *names, size_t n)
+{
+	if (n > 1)
+		qsort(names, n, sizeof(*names), by_name);
+}
+
+/* The first entry with the name, or NULL. */
+static struct named *find_name(struct named *names, size_t n, const char *name)
 {
 	struct named key = {.name = name};
-	return r->n_created ? bsearch(&key, r->created, r->n_created, sizeof(key), by_name) : NULL;
+	struct named *at = n ? bsearch(&key, names, n, sizeof(key), by_name) : NULL;
+	while (at && at > names && by_name(at - 1, &key) == 0)
+		at--;
+	return at;
+}
+
+/* A table with its indexes. Those are struck off the list (st NULL). */
+static void take_table(struct reader *r, const struct sql_statement *st)
+{
+	if (!take(r, st))
+		return;
+	const char *name = r->created[r->n_created - 1].name;
+	struct named *ix = find_name(r->of_table, r->n_of_table, name);
+	for (; ix && ix < r->of_table + r->n_of_table && strcasecmp(ix->name, name) == 0; ix++)
+		if (ix->st) {
+			take(r, ix->st);
+			ix->st = NULL;
+		}
 }
 
 /* ---- what only the text tells ---- */
@@ -486,7 +512,7 @@ static void read_indexes(struct reader *r, struct table *t)
 		const char *name = column_text(r, r->indexes, 0);
 		const char *origin = (const char *)sqlite3_column_text(r->indexes, 2);
 		bool partial = sqlite3_column_int(r->indexes, 3) != 0;
-		const struct named *c = find_created(r, name);
+		const struct named *c = find_name(r->created, r->n_created, name);
 		const struct sql_statement *st = c && c->st->kind == SQL_INDEX ? c->st : NULL;
 		const char *parts = read_parts(r, name, st);
 		if (strcmp(origin, "pk") == 0) {
@@ -595,18 +621,30 @@ static void read_table(struct reader *r, const struct named *c)
 	free(b.deferred);
 }
 
-/* REFERENCES p without columns means p's primary key. */
-static void resolve_foreign_keys(struct reader *r)
+static int by_table(const void *a, const void *b)
 {
-	for (size_t i = 0; i < r->schema->n_tables; i++) {
-		struct table *t = &r->schema->tables[i];
-		for (size_t k = 0; k < t->n_fks; k++) {
-			const struct named *p = find_created(r, t->fks[k].parent);
-			if (t->fks[k].to[0] == '\0' && p && p->table)
-				t->fks[k].to = p->table->pk;
-		}
-	}
+	return strcasecmp((*(const struct table *const *)a)->name, (*(const struct table *const *)b)->name);
 }
+
+/* REFERENCES p without columns means p's primary key. */
+static void resolve_foreign_keys(struct schema *s)
+{
+	AUTO_FREE const struct table **tables = xcalloc(s->n_tables + 1, sizeof(*tables));
+	for (size_t i = 0; i < s->n_tables; i++)
+		tables[i] = &s->tables[i];
+	qsort(tables, s->n_tables, sizeof(*tables), by_table);
+	for (size_t i = 0; i < s->n_tables; i++)
+		for (size_t k = 0; k < s->tables[i].n_fks; k++) {
+			struct foreign_key *fk = &s->tables[i].fks[k];
+			struct table key = {.name = fk->parent};
+			const struct table *wanted = &key;
+			const struct table **p = bsearch(&wanted, tables, s->n_tables, sizeof(wanted), by_table);
+			if (fk->to[0] == '\0' && p)
+				fk->to = (*p)->pk;
+		}
+}
+
+/* ---- the whole ---- */
 
 static int prepare_reading(struct reader *r, struct err *err)
 {
@@ -622,7 +660,6 @@ static int prepare_reading(struct reader *r, struct err *err)
 		{offsetof(struct reader, fks), "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete FROM "
 					       "pragma_foreign_key_list(?) ORDER BY id, seq"},
 	};
-	sqlite3_set_authorizer(r->db, NULL, NULL); /* from here on only statements of ours */
 	for (size_t i = 0; i < ARRAY_SIZE(statements); i++) {
 		sqlite3_stmt **st = (sqlite3_stmt **)(void *)((char *)r + statements[i].at);
 		if (sqlite3_prepare_v2(r->db, statements[i].sql, -1, st, NULL) != SQLITE_OK)
@@ -639,36 +676,65 @@ static int split(struct reader *r, const char *dump, size_t len, struct err *err
 		if (r->n_statements == SCHEMA_MAX_OBJECTS)
 			return err_set(err, ERR_STEP, 0, "schema: more than %d objects", SCHEMA_MAX_OBJECTS);
 		*SCHEMA_ADD(r->statements, r->n_statements) = st;
-		if (st.kind == SQL_VIEW || st.kind == SQL_TRIGGER || st.kind == SQL_VIRTUAL || st.kind == SQL_OTHER)
-			add_object(r, &st);
 	}
 	return 0;
 }
 
-static int read_all(struct reader *r, const char *dump, size_t len, struct err *err)
+/* What is only compared by text; and the list of indexes by table. */
+static void sort_out(struct reader *r)
 {
-	if (open_memory(r, err) < 0 || split(r, dump, len, err) < 0)
-		return -1;
-	/* One transaction, ours: CREATE is quicker inside. */
-	sqlite3_set_authorizer(r->db, NULL, NULL);
+	for (size_t i = 0; i < r->n_statements; i++) {
+		const struct sql_statement *st = &r->statements[i];
+		if (st->kind == SQL_INDEX && !is_internal(st))
+			*SCHEMA_ADD(r->of_table, r->n_of_table) =
+				(struct named){.name = unquoted(r, &st->table), .st = st};
+		else if (st->kind != SQL_TABLE && st->kind != SQL_INDEX)
+			add_object(r, st);
+	}
+	sort_names(r->of_table, r->n_of_table);
+}
+
+/* Creates the tables from statement *next on, as many as make a batch. */
+static void create_batch(struct reader *r, size_t *next)
+{
 	sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL);
 	sqlite3_set_authorizer(r->db, authorize, NULL);
-	create_all(r, SQL_TABLE);
-	create_all(r, SQL_INDEX);
-	if (prepare_reading(r, err) < 0)
-		return -1;
-	if (r->n_created > 1)
-		qsort(r->created, r->n_created, sizeof(*r->created), by_name);
-	for (size_t i = 0; i < r->n_created && !r->exhausted; i++)
+	for (; *next < r->n_statements && r->n_created < BATCH; ++*next) {
+		const struct sql_statement *st = &r->statements[*next];
+		if (st->kind == SQL_TABLE && !is_internal(st))
+			take_table(r, st);
+	}
+	sqlite3_set_authorizer(r->db, NULL, NULL); /* from here on only statements of ours */
+}
+
+static void read_batch(struct reader *r)
+{
+	sort_names(r->created, r->n_created);
+	for (size_t i = 0; i < r->n_created && !exhausted(r); i++)
 		if (r->created[i].st->kind == SQL_TABLE)
 			read_table(r, &r->created[i]);
+	r->n_created = 0;
+	sqlite3_stmt *const open[] = {r->columns, r->indexes, r->parts, r->fks};
+	for (size_t i = 0; i < ARRAY_SIZE(open); i++)
+		sqlite3_reset(open[i]);
+	sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static int read_all(struct reader *r, const char *dump, size_t len, struct err *err)
+{
+	if (open_memory(r, err) < 0 || split(r, dump, len, err) < 0 || prepare_reading(r, err) < 0)
+		return -1;
+	sort_out(r);
+	for (size_t next = 0; next < r->n_statements && !exhausted(r);) {
+		create_batch(r, &next);
+		read_batch(r);
+	}
+	for (size_t i = 0; i < r->n_of_table; i++)
+		if (r->of_table[i].st)
+			add_object(r, r->of_table[i].st);
 	if (r->exhausted)
 		return err_set(err, ERR_STEP, 0, "schema: too much work");
-	size_t n = 0;
-	for (size_t i = 0; i < r->n_created; i++)
-		if (r->created[i].st->kind == SQL_TABLE)
-			r->created[i].table = &r->schema->tables[n++];
-	resolve_foreign_keys(r);
+	resolve_foreign_keys(r->schema);
 	return 0;
 }
 
@@ -676,6 +742,7 @@ int schema_read_sqlite(struct schema *s, const char *dump, size_t len, struct er
 {
 	if (len > MAX_DUMP)
 		return err_set(err, ERR_STEP, 0, "schema: a dump of %zu bytes is too large", len);
-	CLEANUP(reader_finish) struct reader r = {.schema = s, .text = buf_make(MAX_DUMP + 4096)};
+	CLEANUP(reader_finish)
+	struct reader r = {.schema = s, .text = buf_make(MAX_DUMP + 4096), .deadline = clock_deadline(MAX_MS)};
 	return read_all(&r, dump, len, err);
 }

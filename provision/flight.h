@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* One flight: plan and runner go to the box in one exec, the runner walks by itself, detached; we follow its journal from
- * a byte offset, and go on after any drop. Nothing is ever run twice: a runner directory that exists is followed, not
- * started again. */
+/* One flight: plan and runner go to the box in one exec, the runner walks by itself, detached; we follow its journal
+ * from a byte offset, and go on after any drop. Nothing is ever run twice: a runner directory that exists is followed,
+ * not started again. */
 #ifndef STEPBOX_PROVISION_FLIGHT_H
 #define STEPBOX_PROVISION_FLIGHT_H
+
+#include <stdbool.h>
 
 #include "provision/journal.h"
 #include "provision/ssh.h"
 
 struct flight {
-	const char *run;         /* run id: names the directory ~/.stepbox/RUN on the box */
-	const char *nonce;       /* 32 hex digits */
-	const char *runner;      /* text of runner.sh; NULL: only follow */
-	const char *plan;        /* plan_script(); NULL: only follow */
-	const char *payload;     /* local file sent beside the plan (source.tar), checked by SHA-256; NULL: none */
-	int64_t drop_ms;         /* how long to go on reconnecting after a drop (0: 120 s) */
+	const char *run;     /* run id: names the directory ~/.stepbox/RUN on the box */
+	const char *nonce;   /* 32 hex digits */
+	const char *runner;  /* text of runner.sh; NULL: only follow */
+	const char *plan;    /* plan_script(); NULL: only follow */
+	const char *payload; /* local file sent beside the plan (source.tar), checked by SHA-256; NULL: none */
+	int64_t drop_ms;     /* how long to go on reconnecting after a drop (0: 120 s) */
 	/* Told of what happens to the connection; may be NULL. */
 	void (*event)(void *ctx, const char *what);
+	/* Asked while nothing answers: is the box known to be gone? Then there is nothing to wait for. May be NULL. */
+	bool (*gone)(void *ctx);
 	void *event_ctx;
 };
 

@@ -20,7 +20,7 @@ static int git(const char *const *argv, mono_ms deadline, struct buf *out, struc
 	struct proc_opts opts = {.env = git_env, .out = out, .errout = &says, .deadline = deadline};
 	int rc = proc_run(argv, &opts, err);
 	if (rc > 0) {
-		AUTO_BUF line = buf_make(2 * GIT_SAYS_MAX);
+		AUTO_BUF line = buf_make((size_t)2 * GIT_SAYS_MAX);
 		text_safe_line(&line, says.data, says.len, 300);
 		return err_set(err, ERR_USER, 0, "git: %s", line.len ? line.data : "ended without a word");
 	}
@@ -34,7 +34,8 @@ static int resolve(const char *repo, const char *ref, mono_ms deadline, struct b
 	AUTO_FREE char *tracked = xasprintf("refs/remotes/origin/%s^{commit}", ref);
 	const char *tries[] = {spec, tracked};
 	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
-		const char *argv[] = {"git", "-C", repo, "rev-parse", "-q", "--verify", "--end-of-options", tries[i], NULL};
+		const char *argv[] = {"git",    "-C", repo, "rev-parse", "-q", "--verify", "--end-of-options",
+				      tries[i], NULL};
 		struct err why = ERR_INIT;
 		buf_reset(sha);
 		if (git(argv, deadline, sha, &why) == 0 && sha->len >= 40) {
@@ -58,8 +59,8 @@ static int fetch(const char *repo, const char *sha, int64_t depth, const char *i
 	const char *init[] = {"git", "init", "-q", into, NULL};
 	/* Two argument lists: a shallow one with the single commit, a full one with all names. */
 	const char *shallow[] = {"git", "-C", into, "fetch", "-q", "--no-tags", deep, url, one, NULL};
-	const char *full[] = {"git", "-C", into, "fetch", "-q", "--tags", url, one,
-			      "+refs/heads/*:refs/remotes/origin/*", NULL};
+	const char *full[] = {
+		"git", "-C", into, "fetch", "-q", "--tags", url, one, "+refs/heads/*:refs/remotes/origin/*", NULL};
 	/* A repository that is shallow itself can only be sent as it is. */
 	const char *set[] = {"git", "-C", into, "update-ref", "--no-deref", "HEAD", "refs/heads/stepbox", NULL};
 	const char *drop[] = {"git", "-C", into, "update-ref", "-d", "refs/heads/stepbox", NULL};
@@ -71,7 +72,8 @@ static int fetch(const char *repo, const char *sha, int64_t depth, const char *i
 static int tar_git(const char *dir, const char *tar_path, mono_ms deadline, struct err *err)
 {
 	AUTO_BUF says = buf_make(GIT_SAYS_MAX);
-	const char *argv[] = {"tar", "-C", dir, "--owner=0", "--group=0", "--numeric-owner", "-cf", tar_path, ".git", NULL};
+	const char *argv[] = {"tar", "-C",     dir,    "--owner=0", "--group=0", "--numeric-owner",
+			      "-cf", tar_path, ".git", NULL};
 	struct proc_opts opts = {.errout = &says, .deadline = deadline};
 	int rc = proc_run(argv, &opts, err);
 	return rc > 0 ? err_set(err, ERR_USER, 0, "tar: %.300s", says.data) : rc;

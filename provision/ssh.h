@@ -16,7 +16,7 @@
 #include "base/wait.h"
 
 struct ssh_target {
-	char address[64];                      /* numeric IPv4 or IPv6 */
+	char address[64]; /* numeric IPv4 or IPv6 */
 	int port;
 	char user[33];
 	unsigned char host_blob[KEY_BLOB_LEN]; /* the only host key that is accepted */

@@ -14,8 +14,8 @@ XDG_CACHE_HOME=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}
 export XDG_CACHE_HOME
 for t; do
 	case $t in
-	*.sh) set -- sh "$t"; name=${t#tests/}; limit=300 ;;
-	*) set -- "$t"; name=unit/$(basename "$t"); limit=120 ;;
+	*.sh) set -- sh "$t"; name=${t#tests/}; limit=600 ;;
+	*) set -- "$t"; name=unit/$(basename "$t"); limit=300 ;;
 	esac
 	state=$(mktemp -d)
 	begin=$(date +%s)

@@ -16,7 +16,7 @@ ssh-keygen -q -t ed25519 -N '' -f login
 cat >inside <<'END'
 echo unshared
 read -r go <go
-exec setpriv --reuid=0 --regid=0 --clear-groups sh -c '
+exec setpriv --reuid=0 --regid=0 --clear-groups --pdeathsig KILL sh -c '
 	set -e
 	mount --rbind /tmp /tmp
 	cd /tmp
@@ -62,7 +62,7 @@ for ((i = 0; i < rounds; i++)); do
 			sh inside "$2" >ready 2>&1' sh "$tree" "$port" &
 	outer=$!
 	read -r _ <ready
-	pid=$(pgrep -n -x unshare)
+	pid=$(pgrep -P "$outer" -x unshare)
 	echo "0 $first 65536" >/proc/"$pid"/uid_map
 	echo "0 $first 65536" >/proc/"$pid"/gid_map
 	echo go >go

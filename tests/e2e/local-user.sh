@@ -3,7 +3,8 @@
 # The local driver's boxes as an ordinary user with subordinate ids: runs the unit test of the driver as a user made
 # for it. $1 is the test program. Its own base tree is made, which takes a minute.
 set -eu
-test=${1:-${B:-build/release}/tests/test_local}
+test=${1:-${STEPBOX:+$(dirname "$STEPBOX")/tests/test_local}}
+test=${test:-build/release/tests/test_local}
 user=stepbox-e2e-user
 skip()
 {

@@ -34,7 +34,11 @@ static int parse(struct ctx *c, struct err *err, char ***args, int *n, char **ar
 	return opt_parse(opts, c, argc, argv, args, n, err);
 }
 #define PARSE(...) parse(&c, &err, &args, &n, (char *[]){(char[]){"cmd"}, __VA_ARGS__, NULL})
-#define S(x) (char[]){x}
+#define S(x)                                                                                                           \
+	(char[])                                                                                                       \
+	{                                                                                                              \
+		x                                                                                                      \
+	}
 
 static void test_values(void **state)
 {
@@ -43,7 +47,9 @@ static void test_values(void **state)
 	struct err err = ERR_INIT;
 	char **args;
 	int n;
-	assert_int_equal(PARSE(S("a"), S("-f"), S("--text=x y"), S("b"), S("--set"), S("k=1"), S("--set=k=2"), S("--keep"), S("always"), S("--"), S("-f")), 0);
+	assert_int_equal(PARSE(S("a"), S("-f"), S("--text=x y"), S("b"), S("--set"), S("k=1"), S("--set=k=2"),
+			       S("--keep"), S("always"), S("--"), S("-f")),
+			 0);
 	assert_true(c.flag);
 	assert_string_equal(c.text, "x y");
 	assert_string_equal(c.choice, "always");

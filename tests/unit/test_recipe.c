@@ -41,7 +41,7 @@ static int load(struct recipe *r, const char *text, const struct opt_list *sets,
 
 #define GOOD                                                                                                           \
 	"name: demo\nbox: {ttl: 90m}\npackages: [git, sqlite3]\nsource: {path: checkout}\nsetup:\n  - echo one\n"      \
-	"files:\n  /etc/x.conf: |\n    url = ${database.url}\n  rel/y: {content: hi, mode: 0600}\nenv: {A: \"1\"}\n"       \
+	"files:\n  /etc/x.conf: |\n    url = ${database.url}\n  rel/y: {content: hi, mode: 0600}\nenv: {A: \"1\"}\n"   \
 	"database: sqlite\nmigrations:\n  tool: plain-sql\n  from: 0042\n  to: head\n  timeout: 2m\n"
 
 static void test_good(void **state)
@@ -141,7 +141,8 @@ static void test_unknown_variable(void **state)
 	(void)state;
 	struct recipe r;
 	struct err err = ERR_INIT;
-	assert_int_equal(load(&r, "name: demo\nsource: {path: checkout}\nfiles: {/etc/x: \"${databse.url}\"}\n", NULL, &err), 0);
+	assert_int_equal(
+		load(&r, "name: demo\nsource: {path: checkout}\nfiles: {/etc/x: \"${databse.url}\"}\n", NULL, &err), 0);
 	assert_null(compile(&r, COMPILE_ALL, NULL, &err));
 	assert_non_null(strstr(err.msg, "files: /etc/x"));
 	assert_non_null(strstr(err.msg, "did you mean ${database.url}"));
@@ -151,7 +152,7 @@ static void test_unknown_variable(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	 cmocka_unit_test(test_json_and_back), cmocka_unit_test(test_set),
+		cmocka_unit_test(test_good),     cmocka_unit_test(test_json_and_back),    cmocka_unit_test(test_set),
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_unknown_variable),
 	};
 	return cmocka_run_group_tests_name("recipe", tests, setup, teardown);
