@@ -282,6 +282,9 @@ static int fly(struct life *l, bool launch, struct err *err)
 	l->walker = walker_new(&w, err);
 	if (!l->walker)
 		return -1;
+	/* Whoever followed it before us was killed between the trailer and the end of the run. */
+	if (walker_is_done(l->walker))
+		return 0;
 	struct flight f = {.run = l->run.id, .nonce = l->run.nonce, .event = on_event, .gone = is_gone, .event_ctx = l};
 	if (launch) {
 		if (template_file("runner.sh", &runner, err) < 0)

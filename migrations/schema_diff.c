@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "migrations/schema_model.h"
 
-enum { LINE_MAX_BYTES = 2000 };
+enum { LINE_MAX_BYTES = 2000, SHORT_CHANGE = 60 };
 
 enum op { ADD, DROP, CHANGE, RENAME };
 /* In the order in which they are shown. */
@@ -570,6 +570,9 @@ static void phrase(const struct change *c, size_t n, struct buf *out)
 			 whole ? "" : " ", whole ? "" : c->table);
 	else if (c->kind == ORDER)
 		buf_addf(&raw, "column order %s", c->table);
+	else if (c->op == CHANGE && c->kind == COLUMN && strlen(c->text) <= SHORT_CHANGE)
+		/* What became of a column is what people look for: a lost NOT NULL must not hide behind "~ column". */
+		buf_addf(&raw, "~ %s on %s", c->text, c->table);
 	else if (c->op == RENAME)
 		buf_addf(&raw, "%s%s%s", c->text, whole ? "" : " on ", whole ? "" : c->table);
 	else

@@ -621,26 +621,29 @@ static void read_table(struct reader *r, const struct named *c)
 	free(b.deferred);
 }
 
-static int by_table(const void *a, const void *b)
+struct parent {
+	const char *name, *pk;
+};
+
+static int by_parent(const void *a, const void *b)
 {
-	return strcasecmp((*(const struct table *const *)a)->name, (*(const struct table *const *)b)->name);
+	return strcasecmp(((const struct parent *)a)->name, ((const struct parent *)b)->name);
 }
 
 /* REFERENCES p without columns means p's primary key. */
 static void resolve_foreign_keys(struct schema *s)
 {
-	AUTO_FREE const struct table **tables = xcalloc(s->n_tables + 1, sizeof(*tables));
+	AUTO_FREE struct parent *parents = xcalloc(s->n_tables + 1, sizeof(*parents));
 	for (size_t i = 0; i < s->n_tables; i++)
-		tables[i] = &s->tables[i];
-	qsort(tables, s->n_tables, sizeof(*tables), by_table);
+		parents[i] = (struct parent){s->tables[i].name, s->tables[i].pk};
+	qsort(parents, s->n_tables, sizeof(*parents), by_parent);
 	for (size_t i = 0; i < s->n_tables; i++)
 		for (size_t k = 0; k < s->tables[i].n_fks; k++) {
 			struct foreign_key *fk = &s->tables[i].fks[k];
-			struct table key = {.name = fk->parent};
-			const struct table *wanted = &key;
-			const struct table **p = bsearch(&wanted, tables, s->n_tables, sizeof(wanted), by_table);
+			struct parent key = {.name = fk->parent};
+			const struct parent *p = bsearch(&key, parents, s->n_tables, sizeof(key), by_parent);
 			if (fk->to[0] == '\0' && p)
-				fk->to = (*p)->pk;
+				fk->to = p->pk;
 		}
 }
 

@@ -278,7 +278,17 @@ int store_step_by_spec(struct db *db, const char *spec, struct run *run, struct 
 				"SELECT " STEP_COLUMNS
 				" FROM steps WHERE run = ? AND dump IS NOT NULL ORDER BY n DESC LIMIT 1",
 				"s", run->id);
+	const char *version = colon + 1;
+	found = db_query(db, err, take_step, out,
+			 "SELECT " STEP_COLUMNS " FROM steps WHERE run = ? AND target = ? ORDER BY n DESC LIMIT 1",
+			 "ss", run->id, version);
+	if (found != 0 || !*version)
+		return found;
+	/* The only version that begins so, where no number is cut in two: 011 for 011_add_x, as the runner takes it. */
 	return db_query(db, err, take_step, out,
-			"SELECT " STEP_COLUMNS " FROM steps WHERE run = ? AND target = ? ORDER BY n DESC LIMIT 1", "ss",
-			run->id, colon + 1);
+			"SELECT " STEP_COLUMNS " FROM steps WHERE run = ?1 AND target = (SELECT min(target) FROM steps "
+			"WHERE run = ?1 AND substr(target, 1, length(?2)) = ?2 AND substr(target, length(?2) + 1, 1) "
+			"NOT GLOB '[0-9]' "
+			"HAVING count(DISTINCT target) = 1) ORDER BY n DESC LIMIT 1",
+			"ss", run->id, version);
 }

@@ -31,7 +31,6 @@
 #define BLOCK_MS       120000 /* for one block of the payload: 2 KB/s is the slowest link we bear */
 #define CHECK_MS       600000 /* for the box to hash what it got */
 #define DROP_MS        120000
-#define SLICE_MS       1000 /* of connecting, before the box is asked after */
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MAX_MS   2000
 #define MUTE_MAX       3 /* sessions in a row that end before the marker: the login itself is broken */
@@ -310,22 +309,6 @@ static int check_flight(const struct flight *f, struct err *err)
 	return 0;
 }
 
-/* In slices, so that a box that is gone is not waited for. A wrong host key or a refused login is no matter of time. */
-static struct ssh *reach(const struct flying *fl, const struct ssh_target *target, mono_ms deadline, struct err *err)
-{
-	for (;;) {
-		mono_ms slice = clock_deadline(SLICE_MS);
-		struct ssh *s = ssh_connect(target, slice < deadline ? slice : deadline, WAIT_STOPPABLE, err);
-		if (s || err->reach != ERR_BOX || err->code == EKEYREJECTED || err->code == EACCES || clock_mono() >= deadline)
-			return s;
-		if (fl->f->gone && fl->f->gone(fl->f->event_ctx)) {
-			err_set(err, ERR_BOX, ECONNREFUSED, "the box is gone");
-			return NULL;
-		}
-		err_clear(err);
-	}
-}
-
 /* Connects again and goes on until the trailer came, the box stayed away too long without any progress, or something
  * happened that no new connection mends. */
 static int fly(struct flying *fl, const struct ssh_target *target, struct ssh *first, mono_ms deadline, struct err *err)
@@ -336,7 +319,8 @@ static int fly(struct flying *fl, const struct ssh_target *target, struct ssh *f
 	for (;;) {
 		uint64_t before = journal_offset(fl->journal);
 		bool again;
-		if (!s && !(s = reach(fl, target, deadline, err)))
+		if (!s &&
+		    !(s = ssh_connect_while(target, deadline, WAIT_STOPPABLE, fl->f->gone, fl->f->event_ctx, err)))
 			return -1;
 		if (dropped)
 			say(fl, "connected again");

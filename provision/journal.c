@@ -165,7 +165,7 @@ static int deliver(struct journal *j, struct err *err)
 static int end_of_header(struct journal *j, struct err *err)
 {
 	j->line[j->line_len - 1] = '\0';
-	AUTO_FREE char *as_it_was = xstrndup(j->line, j->line_len);
+	AUTO_FREE char *as_it_was = xmemdup(j->line, j->line_len);
 	const char *wrong = parse_header(j);
 	if (!wrong && journal_get(&j->rec, "len")) {
 		int64_t len = 0;

@@ -27,6 +27,7 @@
 #define HANDSHAKE_MS         30000 /* connected to login; a port that accepts and stays silent is tried again */
 #define RETRY_FIRST_MS       10
 #define RETRY_MAX_MS         250
+#define ASK_MS               1000  /* between questions whether the box is gone */
 #define DEAD_MS              30000 /* no TCP acknowledgement for so long is death */
 #define KEEPALIVE_IDLE_S     10
 #define KEEPALIVE_INTERVAL_S 5
@@ -285,7 +286,8 @@ static int login(struct ssh *s, const struct ssh_target *t, mono_ms deadline, st
 	REPEAT(s, deadline, err, rc,
 	       libssh2_userauth_publickey_frommemory(s->session, t->user, strlen(t->user), NULL, 0, t->private_pem,
 						     strlen(t->private_pem), NULL));
-	if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
+	/* libssh2 says the same of a connection that ends in the middle of it. */
+	if (!s->cut && (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED || rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED))
 		return err_set(err, ERR_BOX, EACCES, "%s: the box refused the login key of %s", s->label, t->user);
 	if (rc)
 		return broken(s, rc, "login", err);
@@ -333,12 +335,25 @@ static struct ssh *attempt(const struct ssh_target *t, mono_ms deadline, enum wa
 
 struct ssh *ssh_connect(const struct ssh_target *target, mono_ms deadline, enum wait_mode mode, struct err *err)
 {
-	mono_ms began = clock_mono();
+	return ssh_connect_while(target, deadline, mode, NULL, NULL, err);
+}
+
+struct ssh *ssh_connect_while(const struct ssh_target *target, mono_ms deadline, enum wait_mode mode,
+			      bool (*gone)(void *ctx), void *ctx, struct err *err)
+{
+	mono_ms began = clock_mono(), ask_at = began + ASK_MS;
 	for (int64_t pause = RETRY_FIRST_MS;; pause = pause * 2 < RETRY_MAX_MS ? pause * 2 : RETRY_MAX_MS) {
 		bool again;
 		struct ssh *s = attempt(target, deadline, mode, &again, err);
 		if (s || !again)
 			return s;
+		if (gone && clock_mono() >= ask_at) {
+			if (gone(ctx)) {
+				err_set(err, ERR_BOX, ENODEV, "%s:%d: the box is gone", target->address, target->port);
+				return NULL;
+			}
+			ask_at = clock_deadline(ASK_MS);
+		}
 		mono_ms next = clock_deadline(pause);
 		if (next >= deadline) {
 			char span[32];

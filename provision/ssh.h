@@ -34,6 +34,10 @@ void ssh_library_exit(void);
  * authentication, login. A wrong host key or a refused login key ends it at once (ERR_BOX). The error names address,
  * port and the stage reached. */
 struct ssh *ssh_connect(const struct ssh_target *target, mono_ms deadline, enum wait_mode mode, struct err *err);
+/* The same; gone(ctx) is asked between attempts, at most once a second: true ends it (ERR_BOX, code ENODEV). An attempt
+ * that is on its way is never cut short for it: over a slow link it takes seconds. gone NULL: never. */
+struct ssh *ssh_connect_while(const struct ssh_target *target, mono_ms deadline, enum wait_mode mode,
+			      bool (*gone)(void *ctx), void *ctx, struct err *err);
 void ssh_close(struct ssh *s); /* NULL is fine; never waits */
 void ssh_closep(struct ssh **s);
 

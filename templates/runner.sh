@@ -370,9 +370,20 @@ find_version() { # VERSION
 	v=$wanted
 }
 
+# The only version that begins so, where no number is cut in two: 011 for 011_add_x -> index, v.
+find_beginning() { # TEXT
+	i=0 hits=0
+	while read -r v; do
+		i=$((i + 1))
+		case $v in "$1"[!0-9]*) hits=$((hits + 1)) index=$i found=$v ;; esac
+	done <list
+	if [ "$hits" -eq 1 ]; then v=$found; else index=0 v=$wanted; fi
+}
+
 # As find_version, for a name of the recipe; refuses what is not there.
 need_version() { # from|to VERSION
 	find_version "$2"
+	[ "$index" -gt 0 ] || find_beginning "$2"
 	[ "$index" -gt 0 ] || refuse version "$1: version $2 is not in the list of $count versions ($first … $last)${near:+; there is:$near}"
 }
 

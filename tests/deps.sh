@@ -10,7 +10,7 @@ for what; do
 	test) want="$want libcmocka-dev openssh-server sqlite3 procps git python3 dash bash" ;;
 	lint) want="$want clang-format clang-tidy cppcheck shellcheck" ;;
 	fuzz) want="$want clang libclang-rt-14-dev" ;;
-	bench) want="$want openssh-client openssh-server iproute2 time python3 podman" ;;
+	bench) want="$want openssh-client openssh-server iproute2 time python3 podman runc" ;;
 	*) echo "deps.sh: $what: no such set" >&2; exit 2 ;;
 	esac
 done

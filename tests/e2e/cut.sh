@@ -9,10 +9,16 @@ cd project
 "$STEPBOX" run >out2 2>err2 &
 pid=$!
 cuts=0
+# The sshd children that serve connections of this box, and of no other: told by its pid namespace. The listener stays.
+serving() {
+	keeper=$(cut -d' ' -f1 "$boxes/proj-2/pid" 2>/dev/null) || return 0
+	for init in $(pgrep -P "$(pgrep -d, -P "$keeper" || echo 0)" || true); do
+		for p in $(pgrep --ns "$init" --nslist pid -f '^sshd: root@notty' || true); do echo "$p"; done
+	done
+}
 while kill -0 $pid 2>/dev/null; do
 	sleep 0.$(($(od -An -N1 -tu1 /dev/urandom) % 4 + 1))
-	# The sshd children that serve connections, seen from outside; the listener stays.
-	for p in $(pgrep -f '^sshd: root@notty' || true); do
+	for p in $(serving); do
 		kill -9 "$p" 2>/dev/null && cuts=$((cuts + 1))
 	done
 done

@@ -18,6 +18,7 @@ struct cutter {
 	unsigned seed;
 	size_t min, max;
 	int cuts_left;
+	int delay_ms; /* each piece that comes through is held so long */
 	atomic_int cuts, connections;
 };
 
@@ -56,6 +57,8 @@ static inline void cutter_carry(struct cutter *c, int a, int b)
 		if (poll(fds, 3, -1) < 0 || fds[2].revents)
 			return;
 		for (int i = 0; i < 2; i++) {
+			if (fds[i].revents && c->delay_ms)
+				poll(NULL, 0, c->delay_ms);
 			ssize_t n = fds[i].revents ? cutter_move(i ? b : a, i ? a : b, left) : 0;
 			if (n < 0)
 				return;

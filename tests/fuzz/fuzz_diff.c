@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	size_t n = (size_t)(cut - text);
 	/* Of their exact sizes, so that a byte too far is seen. */
-	AUTO_FREE char *base = malloc(n ? n : 1);
-	AUTO_FREE char *delta = malloc(size - n - 3 ? size - n - 3 : 1);
+	AUTO_FREE char *base = xcalloc(1, n ? n : 1);
+	AUTO_FREE char *delta = xcalloc(1, size - n - 3 ? size - n - 3 : 1);
 	memcpy(base, text, n);
 	memcpy(delta, cut + 3, size - n - 3);
 	struct err err = ERR_INIT;

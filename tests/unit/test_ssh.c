@@ -13,6 +13,7 @@
 
 #include "base/hash.h"
 #include "base/stop.h"
+#include "tests/fake/cutter.h"
 #include "tests/fake/sshd.h"
 
 #define SOON_MS 30000 /* the machine may be busy */
@@ -219,6 +220,24 @@ static void test_listening_later(void **state)
 		fail_msg("%s", err.msg);
 	assert_true(took >= 1200 && took < AT_ONCE);
 	sshd_end(&d);
+}
+
+/* A connection that ends anywhere before the login is done is no refusal: it is tried again. */
+static void test_cut_before_login(void **state)
+{
+	(void)state;
+	for (size_t at = 1; at < 4000; at += 97) {
+		struct cutter c;
+		struct err err = ERR_INIT;
+		cutter_start(&c, box.port, 1, at, at, (unsigned)at);
+		struct ssh_target t = sshd_target(&box);
+		t.port = c.port;
+		struct ssh *s = ssh_connect(&t, clock_deadline(SOON_MS), WAIT_STOPPABLE, &err);
+		if (!s)
+			fail_msg("cut at byte %zu: %s", at, err.msg);
+		ssh_close(s);
+		cutter_end(&c);
+	}
 }
 
 static void test_nothing_listens(void **state)
@@ -469,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_broken_login_key),
 		cmocka_unit_test(test_other_host_key_type),
 		cmocka_unit_test(test_listening_later),
+		cmocka_unit_test(test_cut_before_login),
 		cmocka_unit_test(test_nothing_listens),
 		cmocka_unit_test(test_black_hole),
 		cmocka_unit_test(test_endless_banner),

@@ -478,9 +478,13 @@ static void test_lost(void **state)
 	expect_verdict(w, "not finished");
 	assert_int_equal(walker_lost(w, &err), 0);
 	expect_outcome(&l, 1, OUTCOME_LOST);
-	/* It was there after all. */
+	/* It was there after all; and once more. */
 	walker_free(TAKE(w));
 	rec(&l, "ran n=1 rc=0 ms=250 why=exit");
+	follow_all(&l, &w);
+	assert_int_equal(walker_lost(w, &err), 0);
+	expect_outcome(&l, 1, OUTCOME_LOST);
+	walker_free(TAKE(w));
 	rec_text(&l, "at n=1", "203\n");
 	rec_dump(&l, 1, "full", DUMP_1, DUMP_1);
 	rec(&l, "stepend n=1 ok=1 why=ok");

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the walker: where it stands, and its rules, one for each kind of record. Used by walk*.c only. */
+#ifndef STEPBOX_MIGRATIONS_WALK_STATE_H
+#define STEPBOX_MIGRATIONS_WALK_STATE_H
+
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "migrations/outcome.h"
+#include "migrations/schema_model.h"
+#include "migrations/walk.h"
+
+enum phase {
+	PHASE_NEW = 1,   /* before hello */
+	PHASE_TASKS = 2, /* between tasks */
+	PHASE_TASK = 4,  /* inside one */
+	PHASE_WALK = 8,  /* between steps */
+	PHASE_STEP = 16, /* inside one */
+	PHASE_DONE = 32,
+	PHASE_ANY = PHASE_TASKS | PHASE_TASK | PHASE_WALK | PHASE_STEP,
+};
+
+/* What of a step has come; each comes at most once. */
+enum seen { SEEN_RAN = 1, SEEN_AT = 2, SEEN_DUMP = 4, SEEN_COUNTS = 8, SEEN_LOOK = 16 };
+
+enum { MAX_MS = 2000000000, MAX_RC = 255, TITLE_MAX = 200, BRIEF_MAX = 100, MAX_CHANGES = 4 << 20 };
+
+struct dump {
+	char sha256[SHA256_HEX]; /* "" for none */
+	struct buf text;
+	struct schema *schema; /* read when first needed; NULL then: not readable, and why */
+	bool tried;
+	char unreadable[200];
+};
+
+struct walker {
+	struct walk w;
+	const struct journal *journal;
+	struct outcome_patterns *patterns;
+
+	enum phase phase;
+	int64_t tasks;             /* number of the last one */
+	char title[TITLE_MAX + 8]; /* of the last task */
+	struct step step;          /* the current or last one; n -1 before the first */
+	unsigned seen;             /* enum seen, of the current step */
+	int64_t planned;           /* steps of the walk */
+	bool down;
+	int64_t output; /* bytes of the current task's or step's output */
+	char to[256], variant[128], done_why[32];
+	bool done_ok;
+	char finding[512]; /* the first bad thing, or "" */
+
+	struct dump before, after; /* of the step before, of the current one */
+	bool same;                 /* after is before */
+	char brief[4 * BRIEF_MAX];
+	struct buf text; /* of the current record, made safe */
+	int64_t rc, ms;  /* of the current record */
+};
+
+/* ---- rules ---- */
+
+/* A record is handled in three parts; check must be there. */
+struct rule {
+	const char *kind;
+	unsigned phases; /* in which it may come */
+	int (*check)(struct walker *w, const struct journal_record *r, struct err *err);
+	int (*keep)(struct walker *w, const struct journal_record *r, struct err *err);
+	void (*tell)(struct walker *w, const struct journal_record *r);
+};
+/* Each ends with a rule of kind NULL. */
+extern const struct rule walk_task_rules[]; /* walk_task.c: tasks, the frame of the walk, the trailer */
+extern const struct rule walk_step_rules[]; /* walk_step.c: a step and what is seen after it */
+
+/* ---- where it stands (walk_state.c) ---- */
+
+/* In the transaction of each record; done: this is the trailer. */
+int walk_save(struct walker *w, bool done, struct err *err) MUST_USE;
+/* As the store has it; leaves a fresh walker as it is when the run has not begun. */
+int walk_restore(struct walker *w, struct err *err) MUST_USE;
+int walk_keep_step(struct walker *w, struct err *err) MUST_USE;
+/* Ends in the store what was running when the runner ended; the phase is still that of what runs. */
+int walk_keep_unfinished(struct walker *w, const char *why, struct err *err) MUST_USE;
+void walk_dump_clear(struct dump *d);
+void walk_dump_finish(struct dump *d);
+
+/* Notes what is to be told as the reason when all is over: the first one counts. */
+#define FIND(w, ...) ((w)->finding[0] ? (void)0 : (void)snprintf((w)->finding, sizeof((w)->finding), __VA_ARGS__))
+
+void walk_find_task(struct walker *w, const char *title, int64_t rc, const char *why);
+
+/* ---- taking records apart (walk_task.c) ---- */
+
+/* ERR_BOX "journal: KIND: what". */
+int walk_bad(const struct journal_record *r, struct err *err, const char *what);
+/* A value that must be there, fit and be plain text. */
+int walk_word(const struct journal_record *r, const char *key, char *out, size_t size, struct err *err) MUST_USE;
+/* One of the words of the NULL-terminated list; *out is that list's own pointer. */
+int walk_choice(const struct journal_record *r, const char *key, const char *const *words, const char **out,
+		struct err *err) MUST_USE;
+/* A number that is known beforehand: records come in order. */
+int walk_expect(const struct journal_record *r, const char *key, int64_t want, struct err *err) MUST_USE;
+/* rc and ms (into w) and why of an end or ran record. */
+int walk_end(struct walker *w, const struct journal_record *r, const char **why, struct err *err) MUST_USE;
+
+#endif
