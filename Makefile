@@ -4,7 +4,7 @@ DESTDIR ?=
 VARIANT ?= release
 B := build/$(VARIANT)
 CC ?= cc
-PKGS := libfyaml libssh2 jansson sqlite3 libzstd libcrypto
+PKGS := libfyaml libssh2 jansson sqlite3 libzstd zlib libcrypto
 WARN := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wcast-qual -Wwrite-strings -Wpointer-arith \
 	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wswitch-enum
 HARDEN ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE

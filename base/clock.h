@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Time. All waiting uses the monotonic clock; the wall clock is for display and for expiries that other machines read. */
+/* Time. All waiting uses the monotonic clock; the wall clock is for display and for expiries that other machines read.
+ */
 #ifndef STEPBOX_BASE_CLOCK_H
 #define STEPBOX_BASE_CLOCK_H
 

@@ -2,6 +2,7 @@
 #include "cmd/compile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,8 +83,9 @@ static void collect_packages(const struct compiler *c, struct buf *words)
 	json_t *p;
 	for (i = 0; i < n; i++)
 		add_word(words, list[i]);
-	json_array_foreach (json_object_get(adapter_json(c->r->db_adapter), "packages"), i, p)
+	json_array_foreach (json_object_get(adapter_json(c->r->db_adapter), "packages"), i, p) {
 		add_word(words, json_string_value(p));
+	}
 	if (c->r->git)
 		add_word(words, "git");
 	if (c->r->git && !c->r->local_path)
@@ -255,23 +257,20 @@ struct plan *compile(const struct recipe *r, enum compile_what what, const char 
 	return rc == 0 ? TAKE(plan) : NULL;
 }
 
-int compile_payload(const struct recipe *r, char **payload, mono_ms deadline, struct err *err)
+int compile_payload(const struct recipe *r, int *fd, mono_ms deadline, struct err *err)
 {
-	*payload = NULL;
+	*fd = -1;
 	if (!r->local_path)
 		return 0;
 	const char *tmp = getenv("TMPDIR");
 	AUTO_FREE char *path = xasprintf("%s/stepbox-source-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
-	int fd = mkstemp(path);
-	if (fd < 0)
-		return err_set(err, ERR_USER, errno, "%s: cannot be made", path);
-	close(fd);
+	AUTO_CLOSE int made = mkstemp(path);
+	if (made < 0)
+		return err_sys(err, ERR_USER, errno, "%s", path);
 	int rc = r->git ? source_pack_git(r->local_path, r->ref, r->depth, path, deadline, err)
 			: source_pack(r->local_path, path, deadline, err);
-	if (rc < 0) {
-		unlink(path);
-		return err_ctx(err, "source");
-	}
-	*payload = TAKE(path);
-	return 0;
+	if (rc == 0 && (*fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		rc = err_sys(err, ERR_USER, errno, "%s", path);
+	unlink(path);
+	return rc < 0 ? err_ctx(err, "source") : 0;
 }

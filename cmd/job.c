@@ -44,7 +44,7 @@ struct life {
 	enum keep keep;
 	bool boots; /* this life makes its box, so it ends it */
 	struct plan *plan;
-	char *payload; /* temporary file, or NULL */
+	int payload_fd; /* the packed source, or -1 */
 	struct run run;
 	struct box box;
 	bool have_box;
@@ -181,7 +181,7 @@ static int prepare(struct life *l, struct job *job, struct err *err)
 	if (job->what != COMPILE_WALK) {
 		if (r->local_path)
 			pane_doing(l->pane, "packing the source", r->local_path, 0);
-		if (compile_payload(r, &l->payload, clock_deadline(PACK_LIMIT_MS), err) < 0)
+		if (compile_payload(r, &l->payload_fd, clock_deadline(PACK_LIMIT_MS), err) < 0)
 			return -1;
 	}
 	snprintf(l->run.name, sizeof(l->run.name), "%s", r->name);
@@ -285,6 +285,7 @@ static int fly(struct life *l, bool launch, struct err *err)
 	/* Whoever followed it before us was killed between the trailer and the end of the run. */
 	if (walker_is_done(l->walker))
 		return 0;
+	AUTO_FREE char *payload = xasprintf("/proc/self/fd/%d", l->payload_fd);
 	struct flight f = {.run = l->run.id, .nonce = l->run.nonce, .event = on_event, .gone = is_gone, .event_ctx = l};
 	if (launch) {
 		if (template_file("runner.sh", &runner, err) < 0)
@@ -292,7 +293,7 @@ static int fly(struct life *l, bool launch, struct err *err)
 		plan_script(l->plan, &script);
 		f.runner = runner.data;
 		f.plan = script.data;
-		f.payload = l->payload;
+		f.payload = l->payload_fd >= 0 ? payload : NULL;
 	}
 	CLEANUP(journal_freep)
 	struct journal *j = journal_new(l->run.nonce, l->run.received, walker_record, l->walker);
@@ -407,9 +408,7 @@ static void life_finish(struct life *l)
 {
 	walker_free(l->walker);
 	plan_free(l->plan);
-	if (l->payload)
-		unlink(l->payload);
-	free(l->payload);
+	fd_closep(&l->payload_fd);
 	free(l->before.counts);
 	pane_free(l->pane);
 }
@@ -424,6 +423,7 @@ void job_run(struct job *job)
 		.recipe = job->recipe,
 		.keep = job->keep,
 		.boots = job->box == NULL,
+		.payload_fd = -1,
 		.began = clock_mono(),
 	};
 	int rc = 0;
@@ -447,7 +447,8 @@ int job_attach(struct db *db, struct screen *screen, const char *id, enum keep k
 {
 	struct recipe recipe;
 	AUTO_BUF json = buf_make(BUF_TEXT_MAX);
-	struct life l = {.db = db, .screen = screen, .recipe = &recipe, .keep = keep, .began = clock_mono()};
+	struct life l = {
+		.db = db, .screen = screen, .recipe = &recipe, .keep = keep, .payload_fd = -1, .began = clock_mono()};
 	int found = store_run_find(db, id, &l.run, err);
 	if (found == 0)
 		return err_set(err, ERR_USER, 0, "%s: no such run; `stepbox ls` lists them", id);

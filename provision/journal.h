@@ -14,19 +14,16 @@
  *     hello    run= pid= utc=                         the runner started
  *     task     n= kind= timeout= len=                 payload: title
  *     out      task=|step= len=                       payload: output bytes, a piece
- *     cut      task=|step= dropped=                   output was over the limit: so many bytes in the middle are missing
- *     end      n= rc= ms= why=exit|timeout|stop       of a task
- *     variant  name=                                  which of the adapter's variants fits the checkout
- *     versions n= len=                                payload: all versions in order, one a line
- *     walk     from= to= dir=up|down n=               the steps that follow
- *     step     n= version= dir=base|up|down
- *     ran      n= rc= ms= why=exit|timeout|stop|limit
- *     at       n= len=                                payload: current version set, one a line (may be empty)
- *     dump     n= form=full|delta|same sha256= size= [len=]   delta: `diff -n` against the dump before; same: no payload
- *     counts   n= len=                                payload: "table<TAB>rows" lines
- *     look     n= rc= len=                            looking at the database did not work: payload: why
- *     stepend  n= ok=0|1 why=                         ok=0 stops the walk; why: rc, noop, wrong, timeout, look
- *     done     ok=0|1 why= ms=                        the trailer: the only word of success
+ *     cut      task=|step= dropped=                   output was over the limit: so many bytes in the middle are
+ * missing end      n= rc= ms= why=exit|timeout|stop       of a task variant  name= which of the adapter's variants fits
+ * the checkout versions n= len=                                payload: all versions in order, one a line walk from=
+ * to= dir=up|down n=               the steps that follow step     n= version= dir=base|up|down ran      n= rc= ms=
+ * why=exit|timeout|stop|limit at       n= len=                                payload: current version set, one a line
+ * (may be empty) dump     n= form=full|delta|same sha256= size= [len=]   delta: `diff -n` against the dump before;
+ * same: no payload counts   n= len=                                payload: "table<TAB>rows" lines look     n= rc= len=
+ * looking at the database did not work: payload: why stepend  n= ok=0|1 why=                         ok=0 stops the
+ * walk; why: rc, noop, wrong, timeout, look done     ok=0|1 why= ms=                        the trailer: the only word
+ * of success
  */
 #ifndef STEPBOX_PROVISION_JOURNAL_H
 #define STEPBOX_PROVISION_JOURNAL_H
@@ -38,11 +35,11 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define JOURNAL_NONCE_LEN 32
-#define JOURNAL_MAX_HEADER 1024
-#define JOURNAL_MAX_KEYS 12
-#define JOURNAL_MAX_PAYLOAD ((size_t)16 << 20) /* one dump; outputs come in smaller pieces */
-#define JOURNAL_MAX_TOTAL ((uint64_t)4 << 30)  /* one journal */
+#define JOURNAL_NONCE_LEN   32
+#define JOURNAL_MAX_HEADER  1024
+#define JOURNAL_MAX_KEYS    12
+#define JOURNAL_MAX_PAYLOAD ((size_t)16 << 20)  /* one dump; outputs come in smaller pieces */
+#define JOURNAL_MAX_TOTAL   ((uint64_t)4 << 30) /* one journal */
 
 struct journal_record {
 	const char *kind;

@@ -273,7 +273,9 @@ static void print_walk(const struct plan_walk *w, bool verbose, struct buf *out)
 	print_indented(out, where, strlen(where));
 #define X(field) print_snippet(out, "", #field, w->field);
 	X(list)
-	X(up) X(down) X(current) X(look)
+	X(up)
+	X(down)
+	X(current) X(look)
 #undef X
 		for (size_t i = 0; i < w->n_variants; i++)
 	{
@@ -395,7 +397,9 @@ static void script_walk(const struct plan_walk *w, struct buf *out)
 {
 #define X(field) set_variable(out, #field, w->field);
 	X(tool)
-	X(dir) X(list) X(up) X(down) X(current) X(look) X(from) X(to)
+	X(dir)
+	X(list)
+	X(up) X(down) X(current) X(look) X(from) X(to)
 #undef X
 		set_variable(out, "applied", w->applied ? "1" : "");
 	buf_addf(out, "walk_timeout=%" PRId64 "\nwalk_begin\n", w->timeout_s);

@@ -38,7 +38,8 @@ struct plan_walk {
 	const char *dir;           /* the checkout */
 	const char *list;          /* prints all versions in order, one a line */
 	const char *up, *down;     /* down NULL: the tool cannot */
-	const char *current;       /* prints the current versions, one a line, nothing at base; NULL: look writes $LOOK/versions */
+	const char *current;       /* prints the current versions, one a line, nothing at base; NULL: look writes
+				      $LOOK/versions */
 	bool applied;              /* current prints *all* applied versions, not only the heads */
 	const char *look;          /* dump, counts (and versions) of the database */
 	const char *from, *to;     /* a version, "base", "head", "current" (from only), or "+N"/"-N" (to only) */

@@ -3,7 +3,7 @@
 # What a connection runs on the box: a word of the command that provision/flight.c executes, which has printed the marker
 # line already. The words behind it:
 #
-#     fly RUN NONCE OFFSET [RUNNER_BYTES RUNNER_SHA PLAN_BYTES PLAN_SHA PAYLOAD_BYTES PAYLOAD_SHA]
+#     fly RUN NONCE OFFSET [TEXT_BYTES TEXT_SHA RUNNER_BYTES PLAN_BYTES PAYLOAD_BYTES PAYLOAD_SHA]
 #     stop RUN
 #     dump RUN SHA256
 #
@@ -59,8 +59,13 @@ take()
 receive()
 {
 	new=$(mktemp -d "$base/.new-XXXXXX" 2>&1) || die "$new"
-	take runner.sh "$1" "$2"
-	take plan "$3" "$4"
+	take text.gz "$1" "$2"
+	gzip -dc "$new/text.gz" | { head -c "$3" >"$new/runner.sh" && cat >"$new/plan"; }
+	if [ "$(cat "$new/runner.sh" "$new/plan" | wc -c)" != $(($3 + $4)) ]; then
+		rm -rf "$new"
+		die "runner and plan cannot be unpacked"
+	fi
+	rm -f "$new/text.gz"
 	take source.tar "$5" "$6"
 	mv -T "$new" "$dir" 2>/dev/null || rm -rf "$new"
 	[ -d "$dir" ] || die "$dir cannot be made"

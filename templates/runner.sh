@@ -8,15 +8,18 @@
 # the client reads (format: provision/journal.h). Needs a POSIX sh, coreutils and diffutils.
 #
 # How it works
-# - A command is `timeout … sh -euc TEXT`: `timeout` gives it a process group of its own and its time. It runs in the
-#   background with its output in a regular file, and the shell sits in `wait`; so a daemon that a command leaves behind
-#   can neither hold the runner nor write into a later record. A subshell without traps waits for it and writes down its
-#   exit code: a `wait` that a signal interrupts may lose it (bash) or not tell it from the signal (all shells).
-# - One ticker process for the runner's whole life sends USR1 each second. That interrupts `wait`, and what is new in
-#   the output goes to the journal. A command that is shorter costs nothing more. When the runner is gone (kill -9
-#   included) the ticker ends the command that nobody watches any longer, and itself.
-# - Forks are what a step costs (0.5 to 1 ms each), so the common step has few: files are read and lengths are found by
-#   builtins, names come from a ring of directories made 64 at a time, an unchanged dump costs one diff and no hash.
+# - Commands are run by a worker: a second shell in a process group of its own (`timeout 0` makes it), which reads requests
+#   from a pipe, runs each in a subshell with `set -eu`, and says when it has ended. A task has a worker to itself; all
+#   commands of a walk share one, because starting programs is what a step costs (1 to 2 ms each): only what the
+#   command itself starts is left, and one diff.
+# - Output goes to a fresh regular file for each command, so a daemon that a command leaves behind can neither hold
+#   the runner nor write into a later record.
+# - This shell sits in `read` on the pipe of events: the worker's "N EXITCODE" and, each second, a line of the ticker. At a
+#   tick what is new in the output goes to the journal, and time and size are looked at; a shorter command costs nothing
+#   more. No signals, for `wait` and $(…) of some shells do not bear them. When the runner is gone (kill -9 included)
+#   the ticker ends the command that nobody watches any longer, and itself.
+# - Files are read and lengths are found by builtins, old files are removed many at a time, and none
+#   is cut off to be written again (ext4 then starts writing it to the disk at once).
 # - Only this shell writes the journal. Lengths are known before a header goes out, so payloads are copied to a file of
 #   ours first. When the disk is full, the record that was begun is completed from a reserve, and the trailer says so.
 # shellcheck disable=SC2094,SC2154 # names that only look like the same file; variables that the plan sets
@@ -48,16 +51,17 @@ LOOK_SECONDS=300          # for looking at the database
 WHEN_SECONDS=60           # for asking whether a variant fits
 JUMP_SECONDS=14400        # at most, for the way to the first version in one go
 CHAIN=32                  # dumps in a row as deltas
-RING=64                   # output files and look directories until they are used again
-SHORT=100000              # bytes of command text that surely fit into one argument (MAX_ARG_STRLEN is 128 KiB)
+RING=64                   # output files until a name is used again
+LOOKS=8                   # and look directories: these stay and are emptied, for new ones are slow on ext4
+GRACE=5000                # ms from TERM to KILL
 
 J=0                                       # bytes of the journal up to the last complete record
 H='' T='' F=''                            # the record being written: header, text or file
-broken='' stop='' limit='' job=''         # states: '' or 1 (job: the subshell of the command that runs)
+broken='' stop='' running=''              # states: '' or 1
 env="export STEPBOX_DIR='$D'; " key='' capture='' out='' sent=0 room=0
-slot=$RING tasks=0 planned=0 walks=0 runs=0
+slot=0 look=none tasks=0 planned=0 walks=0 runs=0 pipe=0 worker=''
 rc=0 ms=0 why=exit now=0
-VERSION='' TARGET='' LIST='' LOOK='' STATE=''
+VERSION='' TARGET='' STATE=''
 
 # --- the journal ---
 
@@ -101,9 +105,13 @@ clock() {
 }
 
 finish() { # OK WHY
-	trap '' USR1 TERM INT HUP
+	trap '' TERM INT HUP
 	trap - EXIT
-	[ -z "$job" ] || kill_group KILL
+	if [ -n "$running" ]; then
+		kill -s KILL -- "-$worker"
+	else
+		worker_quit
+	fi
 	clock
 	record "done ok=$1 why=$2 ms=$((now - born))"
 	kill "$ticker"
@@ -154,105 +162,127 @@ out_end() {
 
 # --- commands ---
 
-# Names for the next command: $out, $LOOK, the capture file. All fresh.
-next_slot() {
+# Names for the next command: $out, and $look, its directory if it is one that looks. All fresh; used again after a while.
+next_slot() { # NAME
 	if [ "$slot" -ge "$RING" ]; then
-		# shellcheck disable=SC2086 # lists of our own words
-		rm -rf $ring
-		# shellcheck disable=SC2086
-		mkdir $ring_dirs || full
+		# shellcheck disable=SC2086 # a list of our own words
+		rm -f $ring
 		slot=0
 	fi
 	slot=$((slot + 1))
-	out=o.$slot LOOK=$D/l.$slot sent=0 room=$HEAD limit=''
-}
-
-# Signals the process group of the command that runs, if it has one already.
-kill_group() { # SIGNAL
-	read -r number group <group && [ "$number" = "$runs" ] || return 0
-	kill -s "$1" -- "-$group" 2>/dev/null || kill -s "$1" "$group" 2>/dev/null
-}
-
-# A second has passed, or a signal came, while the command runs.
-watch() {
-	if [ -n "$stop" ]; then
-		kill_group TERM # `timeout` kills what is left of it after 5 s
-		return
+	out=o.$slot sent=0 room=$HEAD
+	case $1 in look | current) ;; *) return ;; esac
+	if [ "$look_slot" -ge "$LOOKS" ]; then
+		set +f
+		rm -rf l.*/* l.*.current l.*.asked
+		set -f
+		look_slot=0
 	fi
-	sizes=$(wc -c "$out" "c.$slot" "l.$slot.current" "l.$slot/dump" "l.$slot/counts" "l.$slot/versions" 2>/dev/null)
+	look_slot=$((look_slot + 1))
+	look=l.$look_slot
+}
+
+# What a worker executes. Its variables have long names, for commands see them.
+# shellcheck disable=SC2016 # for the other shell
+work='stepbox_dir=$1 stepbox_first=$2 stepbox_cd=$3 stepbox_locale=$4 stepbox_state=$5
+trap : TERM
+while read -r stepbox_n stepbox_name stepbox_out stepbox_sink stepbox_look stepbox_version stepbox_target; do
+	[ "$stepbox_n" -ge "$stepbox_first" ] || continue
+	[ "$stepbox_name" != quit ] || exit 0
+	(
+		set -eu
+		. "$stepbox_dir/run/$stepbox_name.sh"
+	) </dev/null >>"$stepbox_dir/$stepbox_sink" 2>>"$stepbox_dir/$stepbox_out" 5>&-
+	echo "$stepbox_n $?" >&5
+done'
+
+# There are two pipes in turns: a worker that was killed a moment ago may still take a byte out of its own.
+worker_start() { # DIR
+	pipe=$((1 - pipe))
+	exec 6<>"requests.$pipe"
+	timeout 0 sh -c "$work" sh "$D" "$runs" "$1" "$user_locale" "$STATE" <"requests.$pipe" 3>&- 4<&- 6>&- &
+	worker=$! worker_cd=$1
+}
+
+# Lets go of the worker. What its commands left behind in peace stays: it may be a database server.
+worker_quit() {
+	[ -n "$worker" ] || return 0
+	runs=$((runs + 1))
+	echo "$runs quit" >&6
+	wait "$worker"
+	worker=''
+}
+
+worker_kill() {
+	kill -s KILL -- "-$worker" || kill -s KILL "$worker"
+	wait "$worker"
+	worker=''
+}
+
+# A second has passed, or a signal came, while the command runs. Returns whether to go on waiting for it.
+watch() {
+	clock
+	if [ -n "$doom" ]; then
+		[ "$now" -lt "$doom" ] || return 1
+	elif [ -n "$stop" ]; then
+		why=stop
+	elif [ "$now" -ge "$((begun + seconds * 1000))" ]; then
+		why=timeout
+	fi
+	if [ "$why" != exit ] && [ -z "$doom" ]; then
+		doom=$((now + GRACE))
+		kill -s TERM -- "-$worker"
+	fi
+	sizes=$(wc -c "$out" "c.$slot" "$look.current" "$look/dump" "$look/counts" "$look/versions" 2>/dev/null)
 	sizes=${sizes##*"$NL"}
 	sizes=${sizes#"${sizes%%[! ]*}"}
 	if [ "${sizes%% *}" -gt "$FILES_MAX" ]; then
-		limit=1
-		kill_group KILL
-	elif [ -n "$key" ] && [ -s "$out" ]; then
-		out_new
-	fi
-}
-
-# Has the command ended? Sets rc. The files `ended` and `group` are written over, not cut off: no space is needed.
-is_over() {
-	read -r number rc <ended && [ "$number" = "$runs" ]
-}
-
-# Runs one command to its end. Its output is in $out, told live when $key is set; with $capture its stdout is in
-# c.$slot instead. Sets rc, ms and why (exit, timeout, stop, limit).
-run() { # TEXT DIR SECONDS
-	rc=143 ms=0 why=stop
-	next_slot
-	[ -z "$stop" ] || return 0
-	runs=$((runs + 1))
-	sink=$out
-	[ -z "$capture" ] || sink=c.$slot
-	run_text="$prelude$env$contract$1"
-	set -- "$2" "$3" "$user_locale" "$VERSION" "$TARGET" "$LIST" "$LOOK" "$STATE"
-	dir=$1 seconds=$2 file=''
-	shift 2
-	if [ "${#run_text}" -ge "$SHORT" ]; then
-		file=cmd
-		printf '%s' "$run_text" >"$file" || full
-	fi
-	clock
-	begun=$now
-	# Only here: bash 5.2 may lose its place in what it executes when a trap comes in the middle of $(…).
-	trap : USR1
-	(
-		if [ -z "$file" ]; then
-			timeout --kill-after=5s "$seconds" sh -euc "$run_text" sh "$dir" "$@" </dev/null >>"$sink" 2>>"$out" &
-		else
-			timeout --kill-after=5s "$seconds" sh -eu "$file" "$dir" "$@" </dev/null >>"$sink" 2>>"$out" &
-		fi
-		echo "$runs $!" 1<>group
-		wait "$!"
-		echo "$runs $?" 1<>ended
-	) 3>&- 4<&- &
-	job=$!
-	while
-		wait "$job"
-		! is_over && kill -s 0 "$job" 2>/dev/null
-	do
-		trap '' USR1
-		watch
-		trap : USR1
-	done
-	trap '' USR1
-	is_over || { rc=255 && kill_group KILL; } # somebody killed the subshell
-	job=''
-	clock
-	ms=$((now - begun)) why=exit
-	if [ -n "$stop" ]; then
-		why=stop
-	elif [ -n "$limit" ]; then
 		why=limit
-	elif { [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; } && [ "$((ms + 20))" -ge "${seconds}000" ]; then
-		why=timeout
+		return 1
 	fi
-	# Children that outlived a TERM. What a command leaves behind in peace (a database server) stays.
-	[ "$why" = exit ] || kill_group KILL
+	[ -z "$key" ] || [ ! -s "$out" ] || out_new
+	kill -s 0 "$worker" # it may have been killed by somebody
+}
+
+# Hands a command's text to the workers under the name that the shell calls it by in its messages.
+give() { # NAME TEXT
+	printf '%s\n' "$prelude$env$contract$2" >"run/$1.sh" || full
+}
+
+# Runs one command, given before, to its end. Its output is in $out, told live when $key is set; with $capture its stdout is in
+# c.$slot instead. Sets rc, ms and why (exit, timeout, stop, limit).
+run() { # NAME DIR SECONDS
+	rc=143 ms=0 why=stop
+	next_slot "$1"
+	[ -z "$stop" ] || return 0
+	seconds=$3 doom='' sink=$out
+	[ -z "$capture" ] || sink=c.$slot
+	[ -z "$worker" ] || [ "$worker_cd" = "$2" ] || worker_quit
+	runs=$((runs + 1))
+	[ -n "$worker" ] || worker_start "$2"
+	clock
+	begun=$now why=exit running=1
+	echo "$worker" 1<>group
+	echo "$runs $1 $out $sink $look ${VERSION:--} ${TARGET:--}" >&6
+	while
+		read -r number rc <&5 || number=''
+		[ "$number" != "$runs" ]
+	do
+		watch && continue
+		rc=137
+		worker_kill
+		break
+	done
+	running=''
+	echo 0 1<>group
+	clock
+	ms=$((now - begun))
+	# Children that outlived a TERM.
+	[ "$why" = exit ] || [ -z "$worker" ] || worker_kill
 }
 
 succeeded() {
-	[ "$rc" -eq 0 ] && [ "$why" = exit ]
+	[ "$rc" = 0 ] && [ "$why" = exit ]
 }
 
 # --- what a plan consists of ---
@@ -275,7 +305,9 @@ task_end() {
 
 plan_task() { # KIND SECONDS DIR TITLE COMMAND
 	task_begin "$1" "$2" "$4"
-	run "$5" "$3" "$2"
+	give "$1" "$5"
+	run "$1" "$3" "$2"
+	worker_quit
 	task_end
 	succeeded || finish 0 task
 	planned=$((planned + 1))
@@ -339,7 +371,8 @@ read_list() {
 list_versions() {
 	task_begin list "$walk_timeout" "list the versions of $walk_tool"
 	capture=1
-	run "$walk_list" "$walk_dir" "$walk_timeout"
+	give list "$walk_list"
+	run list "$walk_dir" "$walk_timeout"
 	capture=''
 	if succeeded; then
 		read_list
@@ -349,7 +382,6 @@ list_versions() {
 	fi
 	task_end
 	succeeded || finish 0 task
-	LIST=$D/list
 	record_file "versions n=$count" list "$(wc -c <list)"
 }
 
@@ -425,7 +457,10 @@ has() { # SET VERSION
 }
 
 same_set() { # SET SET
-	[ "$1" = "$2" ] || [ "$(printf '%s' "$1" | sort)" = "$(printf '%s' "$2" | sort)" ]
+	[ "$1" != "$2" ] || return 0
+	[ "${#1}" -eq "${#2}" ] || return 1
+	case $1 in "$NL"*"$NL"*"$NL") ;; *) return 1 ;; esac # one version: no order
+	[ "$(printf '%s' "$1" | sort)" = "$(printf '%s' "$2" | sort)" ]
 }
 
 # Is $1 the set $2 and the version $3 beside?
@@ -440,26 +475,25 @@ look_fail() { # MESSAGE
 	[ "$look_rc" -ne 0 ] || look_rc=1
 }
 
-# Runs `current` and `look`, as one command when all is well: a start of `timeout` and `sh` less. Sets set (when known is
+# Runs `current` and `look`, as one command when all is well. Sets set (when known is
 # 1), look_rc and look_text ('': all went well).
 look_run() {
 	look_rc=0 look_text='' known='' key=''
 	if [ -z "$walk_current" ]; then
-		run "$walk_look" "$walk_dir" "$LOOK_SECONDS"
+		run look "$walk_dir" "$LOOK_SECONDS"
 	else
-		run "($NL$walk_current$NL) >\"\$LOOK.current\"$NL: >\"\$LOOK.asked\"$NL$walk_look" "$walk_dir" \
-			"$((walk_timeout + LOOK_SECONDS))"
-		if [ -e "l.$slot.asked" ]; then
-			look_set "l.$slot.current"
+		run current "$walk_dir" "$((walk_timeout + LOOK_SECONDS))"
+		if [ -e "$look.asked" ]; then
+			look_set "$look.current"
 		else
-			look_check 'asking for the current version' "l.$slot.current"
-			run "$walk_look" "$walk_dir" "$LOOK_SECONDS"
+			look_check 'asking for the current version' "$look.current"
+			run look "$walk_dir" "$LOOK_SECONDS"
 		fi
 	fi
 	look_done=''
 	if succeeded; then
 		look_done=1
-		[ -n "$walk_current" ] || look_set "l.$slot/versions"
+		[ -n "$walk_current" ] || look_set "$look/versions"
 	else
 		look_check 'looking at the database'
 	fi
@@ -490,12 +524,12 @@ look_set() { # FILE
 look_tell() { # N
 	[ -z "$known" ] || record_text "at n=$1" "${set#"$NL"}"
 	if [ -n "$look_done" ]; then
-		if [ -f "l.$slot/dump" ]; then
-			tell_dump "$1" "l.$slot/dump"
+		if [ -f "$look/dump" ]; then
+			tell_dump "$1" "$look/dump"
 		else
 			look_fail 'looking at the database made no dump'
 		fi
-		[ ! -f "l.$slot/counts" ] || tell_counts "$1" "l.$slot/counts"
+		[ ! -f "$look/counts" ] || tell_counts "$1" "$look/counts"
 	fi
 	[ -n "$look_text" ] || return 0
 	record_text "look n=$1 rc=$look_rc" "$look_text"
@@ -506,7 +540,7 @@ tell_dump() { # N FILE
 	form=full
 	if [ -n "$dump_before" ]; then
 		# Exact for every byte: lines end at LF only, and a last line without one stays so.
-		diff -a -n "$dump_before" "$2" >dump.delta
+		diff -a -n "$dump_before" "$2" >difference
 		case $? in
 		0)
 			record "dump n=$1 form=same sha256=$dump_sha size=$dump_size"
@@ -516,12 +550,12 @@ tell_dump() { # N FILE
 		esac
 	fi
 	# shellcheck disable=SC2046 # SIZE NAME SIZE NAME
-	set -- "$1" "$2" $(wc -c "$2" dump.delta)
+	set -- "$1" "$2" $(wc -c "$2" difference 2>/dev/null)
 	if [ "$3" -gt "$DUMP_MAX" ]; then
 		look_fail "a dump of $3 bytes: more than $DUMP_MAX"
 		return
 	fi
-	[ "$5" -lt "$3" ] || form=full
+	[ "$form" = full ] || [ "$5" -lt "$3" ] || form=full
 	dump_size=$3 dump_sha=$(sha256sum <"$2")
 	dump_sha=${dump_sha%% *} dump_before=dumps/$dump_sha
 	{ [ "${#dump_sha}" -eq 64 ] && mv "$2" "$dump_before"; } || full
@@ -530,7 +564,7 @@ tell_dump() { # N FILE
 		record_file "dump n=$1 form=full sha256=$dump_sha size=$dump_size" "$dump_before" "$3"
 	else
 		chain=$((chain + 1))
-		record_file "dump n=$1 form=delta sha256=$dump_sha size=$dump_size" dump.delta "$5"
+		record_file "dump n=$1 form=delta sha256=$dump_sha size=$dump_size" difference "$5"
 	fi
 }
 
@@ -557,10 +591,10 @@ tell_counts() { # N FILE
 # walk_to and walk_timeout.
 
 # One step, and whether to go on: by what is read back, never by the exit code alone.
-step() { # N DIR VERSION TARGET TEXT SECONDS
+step() { # N DIR VERSION TARGET SECONDS
 	VERSION=$3 TARGET=$4 before=$set key=step=$1
 	record "step n=$1 version=$VERSION dir=$2"
-	run "$5" "$walk_dir" "$6"
+	run "$2" "$walk_dir" "$5"
 	out_end
 	record "ran n=$1 rc=$rc ms=$ms why=$why"
 	[ "$why" != stop ] || finish 0 stop
@@ -677,13 +711,13 @@ baseline() {
 		seconds=$((walk_timeout * from_i))
 		[ "$seconds" -le "$JUMP_SECONDS" ] || seconds=$JUMP_SECONDS
 		[ "$seconds" -ge "$walk_timeout" ] || seconds=$walk_timeout
-		text=$walk_up
+		give base "$walk_up"
 		if [ -n "$walk_applied" ]; then
 			# Such a tool's way to a version need not lead over all that the list has before it.
 			head -n "$from_i" list >todo || full
-			text="while read -r VERSION; do TARGET=\$VERSION; ($NL$walk_up$NL) </dev/null; done <\"\${LIST%list}todo\""
+			give base "while read -r VERSION; do TARGET=\$VERSION; ($NL$walk_up$NL) </dev/null; done <\"\${LIST%list}todo\""
 		fi
-		step 0 base "$from" "$from" "$text" "$seconds"
+		step 0 base "$from" "$from" "$seconds"
 		return
 	fi
 	[ "$walk_from" = current ] || look_run
@@ -692,16 +726,24 @@ baseline() {
 
 walk_begin() {
 	# shellcheck disable=SC2016 # for the command's own shell
-	contract='VERSION=$1 TARGET=$2 LIST=$3 LOOK=$4 STATE=$5; export VERSION TARGET LIST LOOK STATE; set --; '
+	contract='VERSION=$stepbox_version TARGET=$stepbox_target LIST=$stepbox_dir/list LOOK=$stepbox_dir/$stepbox_look '
+	contract="${contract}STATE=\$stepbox_state; export VERSION TARGET LIST LOOK STATE; set --; "
 	STATE=${D%/*}/state/${walk_tool##*/}
 	mkdir -p "$STATE" || full
-	dump_before='' chain=0 variant='' set=$NL
+	dump_before='' chain=0 variant='' set=$NL look_slot=0 i=1
+	set --
+	while [ "$i" -le "$LOOKS" ]; do
+		set -- "$@" "l.$i"
+		i=$((i + 1))
+	done
+	mkdir "$@" || full
 }
 
 plan_variant() { # NAME WHEN LIST UP DOWN CURRENT LOOK
 	[ -z "$variant" ] || return 0
 	key=''
-	run "$2" "$walk_dir" "$WHEN_SECONDS"
+	give when "$2"
+	run when "$walk_dir" "$WHEN_SECONDS"
 	[ "$why" != stop ] || finish 0 stop
 	succeeded || return 0
 	variant=$1
@@ -715,6 +757,10 @@ walk_go() {
 		refuse variant "none of the ways that are known of $walk_tool fits this checkout"
 	fi
 	list_versions
+	give up "$walk_up"
+	give down "$walk_down"
+	give look "$walk_look"
+	give current "($NL$walk_current$NL) >\"\$LOOK.current\"$NL: >\"\$LOOK.asked\"$NL$walk_look"
 	baseline
 	head -n "$((from_i > to_i ? from_i : to_i))" list | tail -n "$steps" >todo
 	if [ "$way" = down ]; then
@@ -727,8 +773,8 @@ walk_go() {
 		version=$next i_step=$((i_step + 1))
 		read -r next <&4 || next=''
 		case $way in
-		up) step "$i_step" up "$version" "$version" "$walk_up" "$walk_timeout" ;;
-		down) step "$i_step" down "$version" "${next:-$to}" "$walk_down" "$walk_timeout" ;;
+		up) step "$i_step" up "$version" "$version" "$walk_timeout" ;;
+		down) step "$i_step" down "$version" "${next:-$to}" "$walk_timeout" ;;
 		esac
 	done
 	exec 4<&-
@@ -745,39 +791,41 @@ plan_end() { # TASKS WALKS
 
 clock
 born=$now
-i=1 ring='' ring_dirs='' ticker=''
+i=1 ring='' ticker=''
 while [ "$i" -le "$RING" ]; do
-	ring="$ring o.$i c.$i l.$i l.$i.current l.$i.asked" ring_dirs="$ring_dirs l.$i" i=$((i + 1))
+	ring="$ring o.$i c.$i" i=$((i + 1))
 done
-prelude="umask $user_umask; if [ -n \"\$2\" ]; then LC_ALL=\$2; else unset LC_ALL; fi; cd -- \"\$1\"; shift 2; "
+# shellcheck disable=SC2016 # for the command's own shell
+prelude='if [ -n "$stepbox_locale" ]; then LC_ALL=$stepbox_locale; else unset LC_ALL; fi; cd -- "$stepbox_cd"; '
+prelude="umask $user_umask; $prelude"
 contract='set --; '
 
-trap '' USR1
 trap 'stop=1' TERM INT HUP
 trap '[ -z "$stop" ] || finish 0 stop; finish 0 runner' EXIT
+mkfifo events requests.0 requests.1 || exit 2
+exec 5<>events
+echo 0 >group
 # The ticker's parent is looked up rather than asked for by kill -0: a process id can be used again.
 (
+	exec 3>&-
 	while
-		sleep 1
+		sleep 1 5>&-
 		read -r _ _ _ parent _ </proc/self/stat
 		[ "$parent" = "$$" ]
 	do
-		kill -s USR1 "$$"
+		echo 0 0 >&5
 	done
-	read -r runs _ <group
-	is_over && exit
-	kill_group TERM
+	read -r worker <group
+	[ "$worker" -gt 0 ] || exit
+	kill -s TERM -- "-$worker"
 	for i in 1 2 3 4 5 6 7 8 9 10; do
-		kill -s 0 -- "-$group" || exit
-		sleep 0.5
+		kill -s 0 -- "-$worker" || exit
+		sleep 0.5 5>&-
 	done
-	kill_group KILL
-) 3>&- &
+	kill -s KILL -- "-$worker"
+) &
 ticker=$!
-mkdir -p dumps
-: >dump.delta
-echo 0 >group
-echo 0 >ended
+mkdir dumps run
 head -c 1048576 /dev/zero >reserve
 record "hello run=$RUN pid=$$ utc=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 # shellcheck source=/dev/null

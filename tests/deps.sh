@@ -5,7 +5,7 @@ set -eu
 want=
 for what; do
 	case $what in
-	build) want="$want build-essential pkg-config libfyaml-dev libssh2-1-dev libjansson-dev libsqlite3-dev libzstd-dev libssl-dev" ;;
+	build) want="$want build-essential pkg-config libfyaml-dev libssh2-1-dev libjansson-dev libsqlite3-dev libzstd-dev zlib1g-dev libssl-dev" ;;
 	run) want="$want util-linux mmdebstrap debian-archive-keyring uidmap git tar diffutils openssh-client ca-certificates" ;;
 	test) want="$want libcmocka-dev openssh-server sqlite3 procps git python3 dash bash" ;;
 	lint) want="$want clang-format clang-tidy cppcheck shellcheck" ;;

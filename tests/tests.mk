@@ -55,10 +55,10 @@ lint:
 	@sh tests/deps.sh build test lint
 	@$(CLANG_FORMAT) --dry-run -Werror $(CSRC)
 	@$(MAKE) -s $(B)/templates.c
-	@printf '%s\n' $(SRC) $(UNIT) | xargs -P 2 -n 4 sh -c '$(CLANG_TIDY) -quiet "$$@" -- -std=c11 -D_GNU_SOURCE -I. $(shell pkg-config --cflags $(PKGS) cmocka) 2>/dev/null' tidy
+	@printf '%s\n' $(SRC) $(UNIT) | xargs -P 2 -n 1 sh -c '$(CLANG_TIDY) -quiet "$$@" -- -std=c11 -D_GNU_SOURCE -I. $(shell pkg-config --cflags $(PKGS) cmocka) 2>/dev/null' tidy
 	@cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem -D_GNU_SOURCE -I. base cloud provision migrations cmd
-	@shellcheck -x $(SH)
+	@shellcheck -x -P SCRIPTDIR -S warning $(SH) .ci/run
 
 fuzz:
 	@sh tests/deps.sh build fuzz

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Installs $PACKAGES (words) by apt. A fresh cloud image may hold the dpkg lock, have old lists, or meet a mirror in the
 # middle of an update: wait, renew the lists, try again.
 export DEBIAN_FRONTEND=noninteractive

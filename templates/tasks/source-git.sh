@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Fetches $REF of $URL into $DIR: all history, or the newest $DEPTH commits of it. A network may blink: three tries.
 retry() {
 	try=1
@@ -10,7 +11,7 @@ retry() {
 }
 export GIT_TERMINAL_PROMPT=0
 mkdir -p "$DIR"
-cd "$DIR"
+cd "$DIR" || exit 1
 git init -q .
 git remote add origin -- "$URL"
 if [ -n "$DEPTH" ]; then

@@ -15,17 +15,16 @@
 
 #include "base/stop.h"
 #include "provision/flight.h"
-#include "tests/fake/sshd.h"
+#include "tests/bench/far.h"
 
-#define NONCE        "00112233445566778899aabbccddeeff"
-#define SOON_MS      20000
-#define ROUNDS_MAX   101
-#define LINK_ROUNDS  7
-#define RATIO_AIM    0.45
-#define TRIPS_AIM    10.2
-#define FLIGHT_AIM   12.0
-#define HOLE_AIM_S   39.0 /* 1.3 times the 30 s of ssh.c */
-#define LINK_SECONDS "240"
+#define NONCE       "00112233445566778899aabbccddeeff"
+#define SOON_MS     20000
+#define ROUNDS_MAX  101
+#define LINK_ROUNDS 7
+#define RATIO_AIM   0.45
+#define TRIPS_AIM   10.2
+#define FLIGHT_AIM  12.0
+#define HOLE_AIM_S  39.0 /* 1.3 times the 30 s of ssh.c */
 
 static const char runner[] = "cd \"$1\"; echo $$ >pid\n"
 			     "{ echo \"@$2 hello run=$3\"; echo \"@$2 done ok=1 why=end ms=1\"; } >>journal\n";
@@ -138,52 +137,6 @@ static bool loopback(size_t rounds)
 }
 
 /* ---- (2) the delay link ---- */
-
-struct far {
-	pid_t link;
-	char netns[32], netns_file[64];
-	struct sshd sshd;
-	struct ssh_target target;
-};
-
-static void far_start(struct far *f, const char *tunlink, int number, const char *delay)
-{
-	char num[16], listen[64], word[16] = "";
-	int out[2];
-	snprintf(f->netns, sizeof(f->netns), "sbbench%d-%d", (int)getpid() % 100000, number);
-	snprintf(f->netns_file, sizeof(f->netns_file), "/run/netns/%s", f->netns);
-	snprintf(num, sizeof(num), "%d", number);
-	snprintf(listen, sizeof(listen), "ListenAddress 198.18.%d.2", number);
-	if (pipe(out) < 0)
-		exit(1);
-	f->link = fork();
-	if (f->link == 0) {
-		dup2(out[1], 1);
-		close(out[0]);
-		close(out[1]);
-		execl(tunlink, "tunlink", f->netns, num, delay, LINK_SECONDS, (char *)NULL);
-		_exit(127);
-	}
-	close(out[1]);
-	if (read(out[0], word, sizeof(word) - 1) < 5) {
-		fprintf(stderr, "connect: no delay link\n");
-		exit(77);
-	}
-	close(out[0]);
-	if (!sshd_prepare(&f->sshd, listen))
-		exit(77);
-	f->sshd.netns = f->netns_file;
-	sshd_launch(&f->sshd);
-	f->target = sshd_target(&f->sshd);
-	snprintf(f->target.address, sizeof(f->target.address), "198.18.%d.2", number);
-}
-
-static void far_end(struct far *f)
-{
-	sshd_end(&f->sshd);
-	kill(f->link, SIGTERM);
-	waitpid(f->link, NULL, 0);
-}
 
 static double first_output(const struct far *f)
 {

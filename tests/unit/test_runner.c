@@ -374,7 +374,7 @@ static const char *payload(const struct world *w, const char *head)
 		show(w);
 		fail_msg("no record: %s", head);
 	}
-	return r->payload;
+	return r ? r->payload : "";
 }
 
 static void expect(const struct world *w, const char *head)
@@ -1086,6 +1086,15 @@ static void a_version_that_is_not_there_is_named(void **state)
 	assert_int_equal(run(w), 1);
 	assert_string_equal(payload(w, "out task=2"), "to: version add is not in the list of 3 versions (1_add_name … "
 						      "3_drop); there is: 1_add_name 2_add_index\n");
+	/* The only one that begins so is meant. */
+	t.list = "echo 1_a; echo 01_b; echo 2_c; echo 22_d";
+	t.up = "echo $VERSION >at";
+	t.current = "[ ! -e at ] || cat at";
+	t.look = ": >$LOOK/dump";
+	t.to = "2";
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 0);
+	expect(w, "walk from=base to=2_c dir=up n=3");
 }
 
 static void lists_that_cannot_be_used(void **state)

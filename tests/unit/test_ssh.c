@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -195,11 +196,16 @@ static void test_other_host_key_type(void **state)
 	sshd_end(&d);
 }
 
+static atomic_int connected;
+
+/* sshd ends with the thread that started it. */
 static void *start_later(void *arg)
 {
 	struct err err = ERR_INIT;
 	if (wait_ms(1200, WAIT_IGNORE_STOP, &err) == 0)
 		sshd_launch(arg);
+	while (!connected && wait_ms(20, WAIT_IGNORE_STOP, &err) == 0)
+		;
 	return NULL;
 }
 
@@ -215,6 +221,7 @@ static void test_listening_later(void **state)
 	mono_ms began = clock_mono();
 	CLEANUP(ssh_closep) struct ssh *s = ssh_connect(&t, clock_deadline(SOON_MS), WAIT_STOPPABLE, &err);
 	mono_ms took = clock_mono() - began;
+	connected = 1;
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	if (!s)
 		fail_msg("%s", err.msg);

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# All benches: run.sh BUILD. Each prints figures as ratios against a peer in the same run and misses its aim with exit 1.
+set -u
+build=$1 here=$(dirname "$0") bad=0
+one() {
+	echo "== $1"
+	shift
+	"$@"
+	case $? in
+	0) ;;
+	77) echo "   (skipped)" ;;
+	*) echo "   an aim is MISSED"; bad=1 ;;
+	esac
+}
+one 'boot: to the first remote command' bash "$here/boot.sh" "$build"
+one 'connect: loopback and round trips' "$build/bench/connect"
+one 'steps: what the runner costs, on this machine' sh "$here/steps.sh"
+one 'walk: 200 steps end to end over a delay link; memory' "$build/bench/walk"
+exit $bad
