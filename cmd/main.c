@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <locale.h>
 #include <malloc.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,9 +25,9 @@ const struct cmd *const cmds[] = {
 	&cmd_down, &cmd_gc,   &cmd_doctor, &cmd_completion, NULL,
 };
 
-/* Every command's own table is parsed together with these. */
+/* Every command's own table is parsed together with these; its context lies behind them, aligned for anything. */
 struct common {
-	struct globals g;
+	_Alignas(max_align_t) struct globals g;
 	bool debug;
 };
 

@@ -30,6 +30,15 @@ static void pad(struct buf *out, const char *text, size_t columns)
 		buf_addc(out, ' ');
 }
 
+/* The runner's clock ticks every 10 ms. */
+static void add_span(int64_t ms, char out[32])
+{
+	if (ms >= 0 && ms < 10)
+		snprintf(out, 32, "<10 ms");
+	else if (ms >= 0)
+		clock_span(ms, out);
+}
+
 void report_task(const struct task_row *t, struct buf *out)
 {
 	char span[32] = "";
@@ -37,8 +46,7 @@ void report_task(const struct task_row *t, struct buf *out)
 	text_safe_line(&title, t->title, strlen(t->title), TITLE_COLUMNS);
 	buf_addf(out, "  %-9s ", t->kind);
 	pad(out, title.data, TITLE_COLUMNS + 2);
-	if (t->ms >= 0)
-		clock_span(t->ms, span);
+	add_span(t->ms, span);
 	buf_addf(out, "%9s", span);
 	if (strcmp(t->why, "exit") != 0 && *t->why)
 		buf_addf(out, "  %s", t->why);
@@ -134,8 +142,8 @@ void report_step_line(const struct step *s, const struct step *before, const cha
 	text_safe_line(&safe, brief, strlen(brief), 200);
 	buf_addf(out, " %s ", strcmp(s->direction, "down") == 0 ? "↓" : " ");
 	pad(out, version.data, width);
-	if (s->ms >= 0 && s->outcome != OUTCOME_BASE)
-		clock_span(s->ms, span);
+	if (s->outcome != OUTCOME_BASE)
+		add_span(s->ms, span);
 	buf_addf(out, "  %-14s %8s  %s", outcome_name(s->outcome), span, safe.data);
 	if (before && s->outcome != OUTCOME_BASE)
 		report_rows(before->counts, s->counts, &rows);

@@ -36,11 +36,11 @@ struct plan {
 	struct plan_walk walk;
 };
 
-/* The strings of struct plan_walk, to copy, free, print and write them alike. Not `from`/`to`: in print they have a
- * place of their own. */
-#define WALK_TEXTS(X)                                                                                                  \
-	X(tool) X(engine) X(dir) X(list) X(up) X(down) X(current) X(look) X(from) X(to) X(refused) X(env_failed)
-#define VARIANT_TEXTS(X) X(name) X(when) X(list) X(up) X(down) X(current) X(look)
+/* The strings of struct plan_walk and its variants, to copy, free, print and write them all alike. */
+#define WALK_TEXTS(X)    X(tool) X(engine) X(dir) SNIPPETS(X) X(from) X(to) X(refused) X(env_failed)
+#define SNIPPETS(X)      X(list) X(up) X(down) X(current) X(look)
+#define VARIANT_TEXTS(X) X(name) X(when) SNIPPETS(X)
+#define SCRIPT_TEXTS(X)  X(tool) X(dir) SNIPPETS(X) X(from) X(to)
 
 struct plan *plan_new(const char *run)
 {
@@ -58,11 +58,11 @@ static void drop(const char *text)
 static void walk_drop(struct plan_walk *w)
 {
 #define X(field) drop(w->field);
-	WALK_TEXTS(X)
+	WALK_TEXTS(X);
 #undef X
 	for (size_t i = 0; i < w->n_variants; i++) {
 #define X(field) drop(w->variants[i].field);
-		VARIANT_TEXTS(X)
+		VARIANT_TEXTS(X);
 #undef X
 	}
 	*w = (struct plan_walk){0};
@@ -185,11 +185,11 @@ void plan_set_walk(struct plan *p, const struct plan_walk *w)
 		p->walk.timeout_s = 1;
 	p->has_walk = true;
 #define X(field) p->walk.field = xstrdup(w->field);
-	WALK_TEXTS(X)
+	WALK_TEXTS(X);
 #undef X
 	for (size_t i = 0; i < w->n_variants; i++) {
 #define X(field) p->walk.variants[i].field = xstrdup(w->variants[i].field);
-		VARIANT_TEXTS(X)
+		VARIANT_TEXTS(X);
 #undef X
 	}
 }
@@ -272,17 +272,14 @@ static void print_walk(const struct plan_walk *w, bool verbose, struct buf *out)
 	AUTO_FREE char *where = xasprintf("in %s", w->dir);
 	print_indented(out, where, strlen(where));
 #define X(field) print_snippet(out, "", #field, w->field);
-	X(list)
-	X(up)
-	X(down)
-	X(current) X(look)
+	SNIPPETS(X);
 #undef X
-		for (size_t i = 0; i < w->n_variants; i++)
-	{
+	for (size_t i = 0; i < w->n_variants; i++) {
 		const struct plan_variant *v = &w->variants[i];
 		AUTO_FREE char *prefix = xasprintf("%s: ", v->name);
 #define X(field) print_snippet(out, prefix, #field, v->field);
-		X(when) X(list) X(up) X(down) X(current) X(look)
+		X(when);
+		SNIPPETS(X);
 #undef X
 	}
 }
@@ -346,14 +343,14 @@ static json_t *walk_json(const struct plan_walk *w)
 {
 	json_t *o = json_object(), *variants = json_array();
 #define X(field) set_text(o, #field, w->field);
-	WALK_TEXTS(X)
+	WALK_TEXTS(X);
 #undef X
 	json_object_set_new(o, "applied", json_boolean(w->applied));
 	json_object_set_new(o, "timeout_s", json_integer(w->timeout_s));
 	for (size_t i = 0; i < w->n_variants; i++) {
 		json_t *v = json_object();
 #define X(field) set_text(v, #field, w->variants[i].field);
-		VARIANT_TEXTS(X)
+		VARIANT_TEXTS(X);
 #undef X
 		json_array_append_new(variants, v);
 	}
@@ -396,17 +393,14 @@ static void set_variable(struct buf *out, const char *name, const char *text)
 static void script_walk(const struct plan_walk *w, struct buf *out)
 {
 #define X(field) set_variable(out, #field, w->field);
-	X(tool)
-	X(dir)
-	X(list)
-	X(up) X(down) X(current) X(look) X(from) X(to)
+	SCRIPT_TEXTS(X);
 #undef X
-		set_variable(out, "applied", w->applied ? "1" : "");
+	set_variable(out, "applied", w->applied ? "1" : "");
 	buf_addf(out, "walk_timeout=%" PRId64 "\nwalk_begin\n", w->timeout_s);
 	for (size_t i = 0; i < w->n_variants; i++) {
 		buf_adds(out, "plan_variant");
 #define X(field) add_word(out, w->variants[i].field);
-		VARIANT_TEXTS(X)
+		VARIANT_TEXTS(X);
 #undef X
 		buf_addc(out, '\n');
 	}

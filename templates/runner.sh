@@ -53,6 +53,7 @@ JUMP_SECONDS=14400        # at most, for the way to the first version in one go
 CHAIN=32                  # dumps in a row as deltas
 RING=64                   # output files until a name is used again
 LOOKS=8                   # and look directories: these stay and are emptied, for new ones are slow on ext4
+LOOKS_MAX=8388608         # bytes of dumps in them until they are emptied
 GRACE=5000                # ms from TERM to KILL
 
 J=0                                       # bytes of the journal up to the last complete record
@@ -115,7 +116,7 @@ finish() { # OK WHY
 	clock
 	record "done ok=$1 why=$2 ms=$((now - born))"
 	kill "$ticker"
-	rm -f reserve
+	rm -rf reserve "$memory"
 	exit $((1 - $1))
 }
 
@@ -172,14 +173,14 @@ next_slot() { # NAME
 	slot=$((slot + 1))
 	out=o.$slot sent=0 room=$HEAD
 	case $1 in look | current) ;; *) return ;; esac
-	if [ "$look_slot" -ge "$LOOKS" ]; then
+	if [ "$look_slot" -ge "$LOOKS" ] || [ "$((look_slot * dump_size))" -gt "$LOOKS_MAX" ]; then
 		set +f
-		rm -rf l.*/* l.*.current l.*.asked
+		rm -rf "$looks"/l.*/* "$looks"/l.*.current "$looks"/l.*.asked
 		set -f
 		look_slot=0
 	fi
 	look_slot=$((look_slot + 1))
-	look=l.$look_slot
+	look=$looks/l.$look_slot
 }
 
 # What a worker executes. Its variables have long names, for commands see them.
@@ -549,8 +550,8 @@ tell_dump() { # N FILE
 		1) [ "$chain" -ge "$CHAIN" ] || form='delta' ;;
 		esac
 	fi
-	# shellcheck disable=SC2046 # SIZE NAME SIZE NAME
-	set -- "$1" "$2" $(wc -c "$2" difference 2>/dev/null)
+	# shellcheck disable=SC2046 # SIZE - SIZE NAME
+	set -- "$1" "$2" $(wc -c - difference <"$2" 2>/dev/null)
 	if [ "$3" -gt "$DUMP_MAX" ]; then
 		look_fail "a dump of $3 bytes: more than $DUMP_MAX"
 		return
@@ -726,14 +727,16 @@ baseline() {
 
 walk_begin() {
 	# shellcheck disable=SC2016 # for the command's own shell
-	contract='VERSION=$stepbox_version TARGET=$stepbox_target LIST=$stepbox_dir/list LOOK=$stepbox_dir/$stepbox_look '
+	contract='VERSION=$stepbox_version TARGET=$stepbox_target LIST=$stepbox_dir/list LOOK=$stepbox_look '
 	contract="${contract}STATE=\$stepbox_state; export VERSION TARGET LIST LOOK STATE; set --; "
 	STATE=${D%/*}/state/${walk_tool##*/}
 	mkdir -p "$STATE" || full
-	dump_before='' chain=0 variant='' set=$NL look_slot=0 i=1
+	dump_before='' dump_size=0 chain=0 variant='' set=$NL look_slot=0 i=1
+	# In memory where that is possible: making files is most of the rest of what a step costs.
+	mkdir "$memory" 2>/dev/null && looks=$memory
 	set --
 	while [ "$i" -le "$LOOKS" ]; do
-		set -- "$@" "l.$i"
+		set -- "$@" "$looks/l.$i"
 		i=$((i + 1))
 	done
 	mkdir "$@" || full
@@ -800,6 +803,8 @@ prelude='if [ -n "$stepbox_locale" ]; then LC_ALL=$stepbox_locale; else unset LC
 prelude="umask $user_umask; $prelude"
 contract='set --; '
 
+# The name is nobody's business to guess, and of no use when somebody does: mkdir takes no directory that is there.
+memory=/dev/shm/stepbox-$RUN-$$ looks=$D
 trap 'stop=1' TERM INT HUP
 trap '[ -z "$stop" ] || finish 0 stop; finish 0 runner' EXIT
 mkfifo events requests.0 requests.1 || exit 2
@@ -815,6 +820,7 @@ echo 0 >group
 	do
 		echo 0 0 >&5
 	done
+	rm -rf "$memory"
 	read -r worker <group
 	[ "$worker" -gt 0 ] || exit
 	kill -s TERM -- "-$worker"
