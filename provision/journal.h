@@ -11,19 +11,24 @@
  * Payloads are framed by length, so no program's output can fake or break a record. Anything else at a record's
  * place is a broken journal: an error with the byte offset. Kinds, by the runner:
  *
- *     hello    run= pid= utc=                         the runner started
- *     task     n= kind= timeout= len=                 payload: title
- *     out      task=|step= len=                       payload: output bytes, a piece
- *     cut      task=|step= dropped=                   output was over the limit: so many bytes in the middle are
- * missing end      n= rc= ms= why=exit|timeout|stop       of a task variant  name= which of the adapter's variants fits
- * the checkout versions n= len=                                payload: all versions in order, one a line walk from=
- * to= dir=up|down n=               the steps that follow step     n= version= dir=base|up|down ran      n= rc= ms=
- * why=exit|timeout|stop|limit at       n= len=                                payload: current version set, one a line
- * (may be empty) dump     n= form=full|delta|same sha256= size= [len=]   delta: `diff -n` against the dump before;
- * same: no payload counts   n= len=                                payload: "table<TAB>rows" lines look     n= rc= len=
- * looking at the database did not work: payload: why stepend  n= ok=0|1 why=                         ok=0 stops the
- * walk; why: rc, noop, wrong, timeout, look done     ok=0|1 why= ms=                        the trailer: the only word
- * of success
+ *     hello    run= pid= utc=                   the runner started
+ *     task     n= kind= timeout= len=           payload: title. Behind the plan's own: kind=list (listing the
+ *                                               versions), kind=walk (only when that cannot be done as asked)
+ *     out      task=|step= len=                 payload: output bytes, a piece
+ *     cut      task=|step= dropped=             output was over the limit: so many bytes in the middle are missing
+ *     end      n= rc= ms= why=                  of a task; why: exit, timeout, stop, limit (endless output)
+ *     variant  name=                            which of the adapter's variants fits the checkout
+ *     versions n= len=                          payload: all versions in order, one a line
+ *     walk     from= to= dir=up|down n=         the steps that follow
+ *     step     n= version= dir=base|up|down     n=0: where the walk begins; without `ran` when there was nothing to run
+ *     ran      n= rc= ms= why=                  as of `end`
+ *     at       n= len=                          payload: current version set, one a line (may be empty)
+ *     dump     n= form= sha256= size= [len=]    form: full, delta (`diff -n` against the dump before), same (no len)
+ *     counts   n= len=                          payload: "table<TAB>rows" lines
+ *     look     n= rc= len=                      looking at the database did not work; payload: why
+ *     stepend  n= ok=0|1 why=                   ok=0 stops the walk; why: ok, rc, noop, wrong, timeout, look
+ *     done     ok=0|1 why= ms=                  the trailer, the only word of success; why: ok, task, step, stop,
+ *                                               version, variant, no-down, disk, runner (it broke itself)
  */
 #ifndef STEPBOX_PROVISION_JOURNAL_H
 #define STEPBOX_PROVISION_JOURNAL_H

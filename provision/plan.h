@@ -20,14 +20,16 @@ void plan_freep(struct plan **p);
 
 /* Exported to all tasks and steps. */
 void plan_env(struct plan *p, const char *name, const char *value);
-/* kind: packages, source, file, setup, database … title: what people read. command: POSIX sh, run by `sh -euc` in dir
- * ("" is /) with stdin closed, its own process group, and killed after timeout_s. */
+/* kind: packages, source, file, setup, database … title: what people read. command: POSIX sh, run under `set -eu` in
+ * dir ("" is /) with stdin empty, its own process group, and killed after timeout_s. kind has no spaces. */
 void plan_task(struct plan *p, const char *kind, const char *title, const char *dir, const char *command,
 	       int64_t timeout_s);
 /* A task that writes a file (parents made) with these bytes and mode. */
 void plan_file(struct plan *p, const char *path, unsigned mode, const void *data, size_t len);
 
-/* How to walk: shell snippets of the tool and database adapters, run like tasks in dir with, beside plan_env()'s:
+/* How to walk: shell snippets of the tool and database adapters, run like tasks in dir, but all in one process group
+ * (when one is killed, so is what earlier ones left behind), with, beside plan_env()'s:
+ *
  *   VERSION   the version this step is about (down: the one that is undone)
  *   TARGET    where the database shall be after it ("base" for nothing applied)
  *   LIST      a file: all versions in order, one a line
