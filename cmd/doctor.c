@@ -23,10 +23,7 @@ static void on_check(void *ctx, const char *subject, bool ok, const char *detail
 				      report_json_text(detail ? detail : ""));
 		if (fix && !ok)
 			json_object_set_new(o, "fix", report_json_text(fix));
-		char *text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
-		printf("%s\n", text);
-		free(text);
-		json_decref(o);
+		report_print_json(o);
 		return;
 	}
 	printf("%-4s %-26s %s\n", ok ? "ok" : "LACK", subject, detail ? detail : "");

@@ -21,12 +21,8 @@ static void on_thing(void *ctx, const char *what, const char *why, bool done)
 {
 	const struct cmd_ctx *c = ctx;
 	if (c->globals->json) {
-		json_t *o = json_pack("{s:o, s:o, s:b}", "what", report_json_text(what), "why", report_json_text(why),
-				      "done", done);
-		char *text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
-		printf("%s\n", text);
-		free(text);
-		json_decref(o);
+		report_print_json(json_pack("{s:o, s:o, s:b}", "what", report_json_text(what), "why",
+					    report_json_text(why), "done", done));
 	} else {
 		const struct gc_opts *o = c->opts;
 		printf("%s: %s (%s)\n", what, done ? "ended" : o->dry_run ? "would be ended" : "resists", why);

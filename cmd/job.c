@@ -449,17 +449,14 @@ int job_attach(struct db *db, struct screen *screen, const char *id, enum keep k
 	AUTO_BUF json = buf_make(BUF_TEXT_MAX);
 	struct life l = {
 		.db = db, .screen = screen, .recipe = &recipe, .keep = keep, .payload_fd = -1, .began = clock_mono()};
-	int found = store_run_find(db, id, &l.run, err);
-	if (found == 0)
-		return err_set(err, ERR_USER, 0, "%s: no such run; `stepbox ls` lists them", id);
-	if (found < 0 || store_run_recipe(db, l.run.id, &json, err) < 0)
+	if (report_find_run(db, id, &l.run, err) < 0 || store_run_recipe(db, l.run.id, &json, err) < 0)
 		return -1;
 	if (strcmp(l.run.status, "running") != 0)
 		return err_set(err, ERR_USER, 0, "%s: has ended (%s); `stepbox show %s` shows it", l.run.id,
 			       l.run.status, l.run.id);
 	if (l.run.owned)
 		return err_set(err, ERR_USER, 0, "%s: another stepbox follows it right now", l.run.id);
-	found = ledger_find(db, l.run.box, &l.box, err);
+	int found = ledger_find(db, l.run.box, &l.box, err);
 	if (found <= 0 || strcmp(l.box.state, "active") != 0)
 		return found < 0 ? -1 : err_set(err, ERR_BOX, 0, "%s: its box is gone", l.run.id);
 	if (recipe_from_json(&recipe, json.data, err) < 0)

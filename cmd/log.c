@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/report.h"
 #include "migrations/store.h"
 
 #define OUTPUT_MAX ((size_t)8 << 20)
@@ -56,13 +57,11 @@ static int run(struct cmd_ctx *c, struct err *err)
 {
 	struct run r;
 	struct logging l = {.c = c, .err = err, .want = c->argc > 1 ? c->argv[1] : NULL};
-	const char *id = c->argc ? c->argv[0] : "last";
-	int found = store_run_find(c->db, id, &r, err);
-	if (found == 0)
-		return err_set(err, ERR_USER, 0, "%s: no such run; `stepbox ls` lists them", id);
+	if (report_find_run(c->db, c->argc ? c->argv[0] : "last", &r, err) < 0)
+		return -1;
 	l.run = r.id;
-	if (found < 0 || store_task_each(c->db, r.id, on_task, &l, err) < 0 ||
-	    store_step_each(c->db, r.id, on_step, &l, err) < 0 || err->reach != ERR_NONE)
+	if (store_task_each(c->db, r.id, on_task, &l, err) < 0 || store_step_each(c->db, r.id, on_step, &l, err) < 0 ||
+	    err->reach != ERR_NONE)
 		return -1;
 	if (l.want && l.n == 0)
 		return err_set(err, ERR_USER, 0, "%s: no step or task %s; `stepbox show %s` lists them", r.id, l.want,

@@ -28,15 +28,6 @@ struct listing {
 	int n;
 };
 
-static void print_json(json_t *o)
-{
-	char *text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
-	if (text)
-		printf("%s\n", text);
-	free(text);
-	json_decref(o);
-}
-
 /* "in 3 h 12 m", "4 m ago". */
 static void relative(int64_t wall, char out[48])
 {
@@ -56,10 +47,10 @@ static int on_box(const struct ledger_row *row, void *ctx)
 	const char *state = !gone && alive == 0 && strcmp(b->state, "active") == 0 ? "ended" : b->state;
 	char expires[48];
 	if (l->c->globals->json) {
-		print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:b, s:b}", "box", b->name, "run",
-				     b->run, "cloud", b->cloud, "image", b->image, "state", state, "address",
-				     b->address, "port", b->port, "created", (json_int_t)b->created, "expires",
-				     (json_int_t)b->expires, "kept", row->kept, "owned", row->owned));
+		report_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:b, s:b}", "box", b->name,
+					    "run", b->run, "cloud", b->cloud, "image", b->image, "state", state,
+					    "address", b->address, "port", b->port, "created", (json_int_t)b->created,
+					    "expires", (json_int_t)b->expires, "kept", row->kept, "owned", row->owned));
 		return 0;
 	}
 	if (l->n++ == 0)
@@ -77,10 +68,10 @@ static int on_run(const struct run *r, void *ctx)
 	AUTO_BUF detail = buf_make(BUF_TEXT_MAX);
 	const char *status = strcmp(r->status, "running") == 0 && !r->owned ? "orphaned" : r->status;
 	if (l->c->globals->json) {
-		print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "run", r->id, "status", status,
-				     "variant", r->variant, "box", r->box, "tool", r->tool, "engine", r->engine,
-				     "started", (json_int_t)r->started, "ended", (json_int_t)r->ended, "detail",
-				     report_json_text(r->detail)));
+		report_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "run", r->id, "status",
+					    status, "variant", r->variant, "box", r->box, "tool", r->tool, "engine",
+					    r->engine, "started", (json_int_t)r->started, "ended", (json_int_t)r->ended,
+					    "detail", report_json_text(r->detail)));
 		return 0;
 	}
 	if (l->n++ == 0)

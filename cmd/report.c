@@ -19,6 +19,23 @@ json_t *report_json_text(const char *text)
 	return json_string(safe.data);
 }
 
+void report_print_json(json_t *o)
+{
+	char *text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
+	if (text)
+		printf("%s\n", text);
+	free(text);
+	json_decref(o);
+}
+
+int report_find_run(struct db *db, const char *id, struct run *run, struct err *err)
+{
+	int found = store_run_find(db, id, run, err);
+	if (found == 0)
+		return err_set(err, ERR_USER, 0, "%s: no such run; `stepbox ls` lists them", id);
+	return found < 0 ? -1 : 0;
+}
+
 /* Pads by columns, not bytes. */
 static void pad(struct buf *out, const char *text, size_t columns)
 {
@@ -226,10 +243,7 @@ json_t *report_run_json(struct db *db, const char *id, struct err *err)
 {
 	struct run run;
 	json_t *steps = json_array(), *tasks = json_array();
-	int found = store_run_find(db, id, &run, err);
-	if (found == 0)
-		err_set(err, ERR_USER, 0, "%s: no such run; `stepbox ls` lists them", id);
-	if (found <= 0 || store_step_each(db, run.id, on_step_row, steps, err) < 0 ||
+	if (report_find_run(db, id, &run, err) < 0 || store_step_each(db, run.id, on_step_row, steps, err) < 0 ||
 	    store_task_each(db, run.id, on_task_row, tasks, err) < 0) {
 		json_decref(steps);
 		json_decref(tasks);

@@ -29,6 +29,10 @@ size_t report_version_width(const char *version, size_t width);
 json_t *report_step_json(const struct step *s);
 /* {"run","status","steps":[…]}; NULL with err. */
 json_t *report_run_json(struct db *db, const char *id, struct err *err);
+/* One line on stdout; takes the reference. */
+void report_print_json(json_t *o /* takes */);
+/* The run an operand names; -1 with ERR_USER when there is none. */
+int report_find_run(struct db *db, const char *id, struct run *run, struct err *err) MUST_USE;
 /* A JSON string of foreign bytes, made safe. */
 json_t *report_json_text(const char *text);
 /* The first line of steps.changes in a few words when no view was there to see it: "3 changes", "no change". */

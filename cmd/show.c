@@ -76,21 +76,14 @@ static int show_text(struct cmd_ctx *c, const struct run *r, struct err *err)
 static int run(struct cmd_ctx *c, struct err *err)
 {
 	struct run r;
-	const char *id = c->argc ? c->argv[0] : "last";
-	int found = store_run_find(c->db, id, &r, err);
-	if (found == 0)
-		return err_set(err, ERR_USER, 0, "%s: no such run; `stepbox ls` lists them", id);
-	if (found < 0)
+	if (report_find_run(c->db, c->argc ? c->argv[0] : "last", &r, err) < 0)
 		return -1;
 	if (!c->globals->json)
 		return show_text(c, &r, err);
 	json_t *o = report_run_json(c->db, r.id, err);
-	char *text = o ? json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-	json_decref(o);
-	if (!text)
+	if (!o)
 		return -1;
-	printf("%s\n", text);
-	free(text);
+	report_print_json(o);
 	return 0;
 }
 

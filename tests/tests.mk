@@ -37,7 +37,7 @@ unit: unit-build
 asan:
 	@sh tests/deps.sh build run test
 	@$(MAKE) -s $(ASAN) all unit-build
-	@ASAN_OPTIONS=detect_leaks=1 sh tests/run.sh build/asan $(patsubst $(B)/%,build/asan/%,$(sort $(UNITBIN))) tests/e2e/demo.sh
+	@ASAN_OPTIONS=detect_leaks=1 sh tests/run.sh build/asan $(patsubst $(B)/%,build/asan/%,$(sort $(UNITBIN))) tests/e2e/demo.sh tests/e2e/walk.sh tests/e2e/hostile.sh
 
 tsan:
 	@sh tests/deps.sh build run test
@@ -46,7 +46,7 @@ tsan:
 		$(foreach t,$(TSAN_TESTS),$(if $(wildcard tests/unit/test_$(t).c),build/tsan/tests/test_$(t))) tests/e2e/vary.sh
 
 # What has threads or is shared by them.
-TSAN_TESTS := db store log stop wait ssh flight screen
+TSAN_TESTS := db store log wait ssh flight
 
 layers:
 	@sh tests/layers.sh
