@@ -137,6 +137,7 @@ static int run_command(const struct cmd *c, int argc, char **argv, struct err *e
 		if (!db)
 			return -1;
 		ctx.db = db;
+		stop_set_last_words("stepbox: left at once; a box may still be running: stepbox gc\n");
 	}
 	return c->run(&ctx, err);
 }

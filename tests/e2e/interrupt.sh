@@ -33,3 +33,16 @@ sleep 0.3
 "$STEPBOX" ssh "$box" -- 'ps -e -o args' | grep -q '[r]unner.sh' && die "the runner goes on after Ctrl-C"
 "$STEPBOX" down "$box" >/dev/null
 nothing_left
+# A second Ctrl-C leaves at once, with exit code 4 and what to type; gc does the rest.
+rm -f out
+"$STEPBOX" run >out 2>err &
+pid=$!
+until [ "$(grep -cs applied out)" -gt 2 ] 2>/dev/null; do sleep 0.05; done
+kill -INT $pid
+kill -TERM $pid
+rc=0
+wait $pid || rc=$?
+[ $rc = 4 ] || die "twice: exit $rc"
+grep -q 'stepbox gc' err || die "twice: does not say what to type: $(cat err)"
+"$STEPBOX" gc >/dev/null
+nothing_left
