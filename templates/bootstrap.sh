@@ -107,7 +107,8 @@ follow()
 	done
 	if alive "$pid"; then
 		say follow running
-		exec tail -c "+$(($1 + 1))" -s 0.2 -f --pid="$pid" "$dir/journal" 2>/dev/null
+		# On an overlay tail does not trust inotify and looks again after each interval: a box of the local cloud is one.
+		exec tail -c "+$(($1 + 1))" -s 0.02 -f --pid="$pid" "$dir/journal" 2>/dev/null
 	fi
 	say follow ended
 	exec tail -c "+$(($1 + 1))" "$dir/journal"
