@@ -341,6 +341,7 @@ static void tell_stepend(struct walker *w, const struct journal_record *r)
 	}
 	walk_dump_clear(&w->after);
 }
+
 /* ---- the rules ---- */
 
 const struct rule walk_step_rules[] = {

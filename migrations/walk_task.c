@@ -248,6 +248,7 @@ static void tell_done(struct walker *w, const struct journal_record *r)
 		w->w.view->step_end(w->w.view->ctx, &w->step, "not finished");
 	w->phase = PHASE_DONE;
 }
+
 /* ---- the rules ---- */
 
 const struct rule walk_task_rules[] = {

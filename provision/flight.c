@@ -182,13 +182,14 @@ static int hash_payload(int fd, uint64_t *len, char out[SHA256_HEX], struct err 
 /* Shell text shrinks to a third, and so into TCP's first window (10 segments): a round trip less. */
 static int pack(const char *runner, const char *plan, struct buf *out, struct err *err)
 {
-	enum { GZIP_FORMAT = 16 + MAX_WBITS, BEST_MEMORY = 8 };
+	enum { GZIP_FORMAT = 16 + MAX_WBITS, STANDARD_MEMORY = 8 };
 	AUTO_BUF both = buf_make(BUF_TEXT_MAX);
 	z_stream z = {0};
 	buf_adds(&both, runner);
 	if (buf_adds(&both, plan) < 0)
 		return err_set(err, ERR_USER, 0, "the plan is over %zu MiB", BUF_TEXT_MAX >> 20);
-	if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_FORMAT, BEST_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_FORMAT, STANDARD_MEMORY, Z_DEFAULT_STRATEGY) !=
+	    Z_OK)
 		return err_set(err, ERR_BUG, 0, "zlib does not start");
 	size_t max = deflateBound(&z, both.len);
 	AUTO_FREE char *packed = xcalloc(1, max);
