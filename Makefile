@@ -4,7 +4,7 @@ DESTDIR ?=
 VARIANT ?= release
 B := build/$(VARIANT)
 CC ?= cc
-PKGS := libfyaml libssh2 jansson sqlite3 libzstd zlib libcrypto
+PKGS := libfyaml libcurl libssh2 jansson sqlite3 libzstd zlib libcrypto
 WARN := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wcast-qual -Wwrite-strings -Wpointer-arith \
 	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wswitch-enum
 HARDEN ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
@@ -22,7 +22,7 @@ UNIT := $(wildcard tests/unit/test_*.c)
 UNITBIN := $(UNIT:tests/unit/%.c=$(B)/tests/%)
 SH := $(sort $(shell find templates tests .ci -name '*.sh' 2>/dev/null))
 
-.PHONY: all demo test unit e2e asan tsan lint layers fuzz bench install clean help deps format
+.PHONY: all demo test test-openstack unit e2e asan tsan lint layers fuzz bench install clean help deps format
 all: $(B)/stepbox
 
 -include tests/tests.mk
