@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,22 +16,66 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cloud/driver.h"
+#include "cloud/http.h"
 #include "cloud/ledger.h"
 
-/* What taking down may cost after something else did not work, or per thing that gc ends. */
-#define TEARDOWN_MS 60000
 /* Longest name: with suffixes it is still a host name and a socket path. */
 #define NAME_MAX_BYTES 40
 
-static const struct cloud_driver *const drivers[] = {&cloud_local};
+#define CLOUDS_MAX 64
+
+static const struct cloud_driver *const drivers[] = {&cloud_local, &cloud_openstack};
 
 static const struct cloud_driver *driver_of(const char *cloud, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
 		if (drivers[i]->serves(cloud))
 			return drivers[i];
-	err_set(err, ERR_USER, 0, "no cloud \"%s\": there is \"local\"", cloud);
+	err_set(err, ERR_USER, 0, "\"%s\" cannot be the name of a cloud", cloud);
 	return NULL;
+}
+
+int cloud_library_init(struct err *err)
+{
+	return http_library_init(err);
+}
+
+void cloud_library_exit(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		drivers[i]->exit();
+	http_library_exit();
+}
+
+bool cloud_is_remote(const char *cloud)
+{
+	struct err ignored = ERR_INIT;
+	const struct cloud_driver *driver = driver_of(cloud, &ignored);
+	return driver && driver->remote;
+}
+
+int64_t cloud_teardown_ms(const char *cloud)
+{
+	struct err ignored = ERR_INIT;
+	const struct cloud_driver *driver = driver_of(cloud, &ignored);
+	return driver ? driver->teardown_ms : 0;
+}
+
+const char *cloud_owner(void)
+{
+	static char owner[BOX_NAME_MAX];
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_lock(&lock);
+	if (!*owner) {
+		const char *given = getenv("STEPBOX_OWNER");
+		const struct passwd *me = given && *given ? NULL : getpwuid(getuid());
+		AUTO_BUF safe = buf_make(BOX_NAME_MAX);
+		const char *name = given && *given ? given : me ? me->pw_name : "somebody";
+		text_safe_line(&safe, name, strlen(name), BOX_NAME_MAX - 8);
+		(void)snprintf(owner, sizeof(owner), "%s", safe.data);
+	}
+	pthread_mutex_unlock(&lock);
+	return owner;
 }
 
 /* ---- the login key ---- */
@@ -63,7 +109,7 @@ static int take_down(struct db *db, const struct cloud_driver *driver, const str
 		     struct err *err)
 {
 	log_debug(box->name, "ending it");
-	if (driver->end(box, deadline, err) < 0)
+	if (driver->end(db, box, deadline, err) < 0)
 		return -1;
 	if (unlink(box->key_path) < 0 && errno != ENOENT)
 		return err_sys(err, ERR_BOX, errno, "%s", box->key_path);
@@ -71,7 +117,7 @@ static int take_down(struct db *db, const struct cloud_driver *driver, const str
 	return ledger_state(db, box->name, BOX_GONE, err);
 }
 
-int cloud_delete(struct db *db, const char *name, mono_ms deadline, struct err *err)
+int cloud_delete(struct db *db, const char *name, struct err *err)
 {
 	struct box box;
 	int found = ledger_find(db, name, &box, err);
@@ -83,7 +129,7 @@ int cloud_delete(struct db *db, const char *name, mono_ms deadline, struct err *
 		return 0;
 	const struct cloud_driver *driver = driver_of(box.cloud, err);
 	if (!driver || ledger_state(db, box.name, BOX_DELETING, err) < 0 ||
-	    take_down(db, driver, &box, deadline, err) < 0)
+	    take_down(db, driver, &box, clock_deadline(driver->teardown_ms), err) < 0)
 		return err_ctx(err, "ending box %s", box.name);
 	return 0;
 }
@@ -103,7 +149,7 @@ static int check_spec(const struct box_spec *spec, struct err *err)
 	return 0;
 }
 
-static struct box box_of(const struct box_spec *spec, const struct cloud_driver *driver)
+static struct box box_of(const struct box_spec *spec)
 {
 	struct box box = {.created = clock_wall()};
 	(void)snprintf(box.name, sizeof(box.name), "%s", spec->name);
@@ -111,7 +157,6 @@ static struct box box_of(const struct box_spec *spec, const struct cloud_driver 
 	(void)snprintf(box.cloud, sizeof(box.cloud), "%s", spec->cloud);
 	(void)snprintf(box.image, sizeof(box.image), "%s", spec->image);
 	(void)snprintf(box.state, sizeof(box.state), "%s", box_state_name(BOX_WANTED));
-	(void)snprintf(box.user, sizeof(box.user), "%s", driver->user);
 	(void)snprintf(box.host_key, sizeof(box.host_key), "%s", spec->host_key->public_line);
 	key_path_of(spec->name, box.key_path, sizeof(box.key_path));
 	box.expires = box.created + (spec->ttl_ms + 999) / 1000;
@@ -120,13 +165,22 @@ static struct box box_of(const struct box_spec *spec, const struct cloud_driver 
 
 /* The part that has something to undo. */
 static int boot(struct db *db, const struct cloud_driver *driver, const struct box_spec *spec, struct box *box,
-		const struct cloud_watch *watch, mono_ms deadline, struct err *err)
+		const struct cloud_watch *watch, int64_t limit_ms, struct err *err)
 {
-	if (key_write(box->key_path, spec->login_key, err) < 0 || driver->create(spec, box, deadline, err) < 0 ||
+	int waited = key_write(box->key_path, spec->login_key, err) < 0 ? -1 : driver->admit(spec, box, watch, err);
+	if (waited < 0)
+		return -1;
+	if (waited) {
+		/* Its time begins now. */
+		box->expires = clock_wall() + (spec->ttl_ms + 999) / 1000;
+		if (ledger_expires(db, box->name, box->expires, err) < 0)
+			return -1;
+	}
+	if (driver->create(db, spec, box, watch, clock_deadline(limit_ms), err) < 0 ||
 	    ledger_created(db, box->name, box->id, err) < 0)
 		return -1;
 	assert(*box->id);
-	if (driver->await(spec, box, watch, deadline, err) < 0 ||
+	if (driver->await(db, spec, box, watch, clock_deadline(limit_ms), err) < 0 ||
 	    ledger_active(db, box->name, box->address, box->port, err) < 0)
 		return -1;
 	assert(*box->address && box->port > 0);
@@ -138,26 +192,26 @@ static int boot(struct db *db, const struct cloud_driver *driver, const struct b
 static int undo(struct db *db, const char *name, struct err *err)
 {
 	struct err second = ERR_INIT;
-	if (cloud_delete(db, name, clock_deadline(TEARDOWN_MS), &second) == 0)
+	if (cloud_delete(db, name, &second) == 0)
 		return -1;
 	struct err first = *err;
 	return err_set(err, first.reach, first.code, "%.400s; then %.400s; `stepbox gc` will end it", first.msg,
 		       second.msg);
 }
 
-int cloud_boot(struct db *db, const struct box_spec *spec, const struct cloud_watch *watch, mono_ms deadline,
+int cloud_boot(struct db *db, const struct box_spec *spec, const struct cloud_watch *watch, int64_t limit_ms,
 	       struct box *box, struct err *err)
 {
 	static const struct cloud_watch nobody;
 	const struct cloud_driver *driver = driver_of(spec->cloud, err);
 	if (!watch)
 		watch = &nobody;
-	if (!driver || check_spec(spec, err) < 0 || driver->prepare(spec->cloud, spec->image, watch, deadline, err) < 0)
+	if (!driver || check_spec(spec, err) < 0)
 		return err_ctx(err, "booting %s", spec->name);
-	*box = box_of(spec, driver);
-	if (ledger_want(db, spec, driver->user, box->key_path, box->expires, err) < 0)
+	*box = box_of(spec);
+	if (driver->prepare(spec, box, watch, clock_deadline(limit_ms), err) < 0 || ledger_want(db, box, err) < 0)
 		return err_ctx(err, "booting %s", spec->name);
-	if (boot(db, driver, spec, box, watch, deadline, err) < 0) {
+	if (boot(db, driver, spec, box, watch, limit_ms, err) < 0) {
 		err_ctx(err, "booting %s", spec->name);
 		return undo(db, spec->name, err);
 	}
@@ -205,11 +259,19 @@ int cloud_extend(struct db *db, const char *name, int64_t expires, struct err *e
 	return ledger_expires(db, box.name, expires, err);
 }
 
+void cloud_console(const struct box *box, int lines, struct buf *out)
+{
+	struct err ignored = ERR_INIT;
+	const struct cloud_driver *driver = driver_of(box->cloud, &ignored);
+	if (driver)
+		driver->console(box, lines, out);
+}
+
 /* ---- gc ---- */
 
 struct gc {
 	struct db *db;
-	bool dry_run;
+	const struct cloud_gc_filter *filter;
 	cloud_gc_fn report;
 	void *ctx;
 	struct err *err; /* the first thing that resisted */
@@ -226,16 +288,16 @@ static void gc_report(struct gc *gc, const char *what, const char *why, int rc, 
 		gc->resisted = true;
 	}
 	if (gc->report)
-		gc->report(gc->ctx, what, why, rc == 0 && !gc->dry_run);
+		gc->report(gc->ctx, what, why, rc == 0 && !gc->filter->dry_run);
 }
 
 /* Why a box has to go, or NULL when it stays. */
-static const char *gc_reason(const struct ledger_row *row, char *text, size_t size)
+static const char *gc_reason(const struct ledger_row *row, bool expired_only, char *text, size_t size)
 {
 	char span[32];
 	struct err ignored = ERR_INIT;
 	int64_t over = clock_wall() - row->box.expires;
-	if (row->owned)
+	if (row->owned || (expired_only && over < 0))
 		return NULL;
 	if (strcmp(row->box.state, box_state_name(BOX_DELETING)) == 0)
 		return "its deletion was begun and not finished";
@@ -257,11 +319,13 @@ static int gc_row(const struct ledger_row *row, void *ctx)
 	struct gc *gc = ctx;
 	struct err err = ERR_INIT;
 	char what[BOX_NAME_MAX + 8], text[64];
-	const char *why = gc_reason(row, text, sizeof(text));
+	if (gc->filter->cloud && strcmp(gc->filter->cloud, row->box.cloud) != 0)
+		return 0;
+	const char *why = gc_reason(row, gc->filter->expired_only, text, sizeof(text));
 	if (!why)
 		return 0;
 	(void)snprintf(what, sizeof(what), "box %s", row->box.name);
-	if (gc->dry_run) {
+	if (gc->filter->dry_run) {
 		gc_report(gc, what, why, 0, &err);
 		return 0;
 	}
@@ -270,7 +334,7 @@ static int gc_row(const struct ledger_row *row, void *ctx)
 	if (rc == 0)
 		return 0; /* somebody else was faster */
 	if (rc == 1)
-		rc = take_down(gc->db, driver, &row->box, clock_deadline(TEARDOWN_MS), &err);
+		rc = take_down(gc->db, driver, &row->box, clock_deadline(driver->teardown_ms), &err);
 	if (rc < 0) {
 		err_ctx(&err, "ending box %s", row->box.name);
 		/* Nobody's again, so that the next gc takes it up even while this process goes on. */
@@ -283,11 +347,11 @@ static int gc_row(const struct ledger_row *row, void *ctx)
 }
 
 /* An unreadable ledger knows everything: nothing is ended on its word. */
-static bool gc_known(void *ctx, const char *name)
+static bool gc_known(void *ctx, const char *name, const char *id)
 {
 	struct gc *gc = ctx;
 	struct err err = ERR_INIT;
-	return ledger_known(gc->db, name, &err) != 0;
+	return ledger_known(gc->db, name, id, &err) != 0;
 }
 
 static void gc_found(void *ctx, const char *what, const char *why, int rc, const struct err *err)
@@ -304,27 +368,87 @@ static void gc_keys(struct gc *gc)
 	if (!d)
 		return;
 	for (struct dirent *e; (e = readdir(d));) {
-		if (e->d_name[0] == '.' || gc_known(gc, e->d_name))
+		if (e->d_name[0] == '.' || gc_known(gc, e->d_name, NULL))
 			continue;
 		struct err err = ERR_INIT;
 		key_path_of(e->d_name, path, sizeof(path));
-		int rc = gc->dry_run || unlink(path) == 0 ? 0 : err_sys(&err, ERR_BOX, errno, "%s", path);
+		int rc = gc->filter->dry_run || unlink(path) == 0 ? 0 : err_sys(&err, ERR_BOX, errno, "%s", path);
 		(void)snprintf(what, sizeof(what), "key %s", e->d_name);
 		gc_report(gc, what, "its box is gone", rc, &err);
 	}
 	closedir(d);
 }
 
-int cloud_gc(struct db *db, bool dry_run, cloud_gc_fn report, void *ctx, struct err *err)
+static void gc_strays(struct gc *gc, const char *cloud)
 {
-	struct gc gc = {.db = db, .dry_run = dry_run, .report = report, .ctx = ctx, .err = err};
-	if (ledger_each(db, false, gc_row, &gc, err) < 0)
+	struct err err = ERR_INIT;
+	struct cloud_strays strays = {
+		.db = gc->db, .filter = gc->filter, .cloud = cloud, .known = gc_known, .found = gc_found, .ctx = gc};
+	const struct cloud_driver *driver = driver_of(cloud, &err);
+	if (driver && driver->strays(&strays, &err) == 0)
+		return;
+	/* A cloud that was not asked for, where nothing of ours is known to be, may be out of reach. */
+	if (gc->filter->cloud)
+		gc_report(gc, cloud, "could not be looked at", -1, &err);
+	else
+		log_warn("gc", "%s", err.msg);
+}
+
+/* What no row knows, here and in the clouds that the ledger has dealt with of late. */
+static int gc_all_strays(struct gc *gc, struct err *err)
+{
+	char clouds[CLOUDS_MAX][BOX_NAME_MAX];
+	int n = gc->filter->cloud ? 0 : ledger_clouds(gc->db, clouds, CLOUDS_MAX, err);
+	if (n < 0)
 		return -1;
-	struct cloud_strays strays = {.dry_run = dry_run, .known = gc_known, .found = gc_found, .ctx = &gc};
-	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
-		drivers[i]->strays(&strays);
-	gc_keys(&gc);
+	if (gc->filter->cloud)
+		gc_strays(gc, gc->filter->cloud);
+	else if (!gc->filter->owner)
+		gc_strays(gc, "local");
+	for (int i = 0; i < n; i++)
+		if (cloud_is_remote(clouds[i]))
+			gc_strays(gc, clouds[i]);
+	return 0;
+}
+
+int cloud_gc(struct db *db, const struct cloud_gc_filter *filter, cloud_gc_fn report, void *ctx, struct err *err)
+{
+	struct gc gc = {.db = db, .filter = filter, .report = report, .ctx = ctx, .err = err};
+	if ((filter->owner && !*filter->owner) || (filter->cloud && !*filter->cloud))
+		return err_set(err, ERR_USER, 0, "gc: an empty filter ends nothing: give a name, or leave it out");
+	/* Rows are ours, whoever we are today. */
+	bool ours = !filter->owner || strcmp(filter->owner, cloud_owner()) == 0;
+	if ((ours && ledger_each(db, false, gc_row, &gc, err) < 0) || gc_all_strays(&gc, err) < 0)
+		return -1;
+	if (ours)
+		gc_keys(&gc);
 	return gc.resisted ? -1 : gc.done;
+}
+
+/* ---- the cloud's own list ---- */
+
+struct listing {
+	struct db *db;
+	void (*fn)(const struct cloud_listed *l, void *ctx);
+	void *ctx;
+	int n;
+};
+
+static void on_listed(struct cloud_listed *l, void *ctx)
+{
+	struct listing *all = ctx;
+	struct err ignored = ERR_INIT;
+	l->known = ledger_known(all->db, l->name, l->id, &ignored) == 1;
+	all->n++;
+	all->fn(l, all->ctx);
+}
+
+int cloud_list(struct db *db, const char *cloud, void (*fn)(const struct cloud_listed *l, void *ctx), void *ctx,
+	       struct err *err)
+{
+	struct listing all = {.db = db, .fn = fn, .ctx = ctx};
+	const struct cloud_driver *driver = driver_of(cloud, err);
+	return driver && driver->list(cloud, on_listed, &all, err) == 0 ? all.n : -1;
 }
 
 /* ---- doctor, prepare ---- */
@@ -334,7 +458,7 @@ void cloud_doctor(const char *cloud, cloud_check_fn report, void *ctx)
 	struct err err = ERR_INIT;
 	const struct cloud_driver *driver = driver_of(cloud, &err);
 	if (driver)
-		driver->doctor(report, ctx);
+		driver->doctor(cloud, report, ctx);
 	else
 		report(ctx, cloud, false, err.msg, NULL);
 }
@@ -346,5 +470,6 @@ int cloud_prepare(const char *cloud, const char *image, const struct cloud_watch
 	const struct cloud_driver *driver = driver_of(cloud, err);
 	if (!driver)
 		return -1;
-	return driver->prepare(cloud, image, watch ? watch : &nobody, deadline, err);
+	const struct box_spec spec = {.cloud = cloud, .image = image};
+	return driver->prepare(&spec, NULL, watch ? watch : &nobody, deadline, err);
 }

@@ -44,23 +44,31 @@ static int commit(struct db *db, int changed, const char *name, const char *why_
 	return -1;
 }
 
-int ledger_want(struct db *db, const struct box_spec *spec, const char *user, const char *key_path, int64_t expires,
-		struct err *err)
+int ledger_want(struct db *db, const struct box *box, struct err *err)
 {
 	if (db_begin(db, true, err) < 0)
 		return -1;
 	/* The name of a box that is gone may be used again. */
 	int changed = db_run(
 		db, err,
-		"INSERT INTO boxes (name, run, cloud, image, state, user, host_key, key_path, created, expires, "
-		"owner_pid,"
-		" owner_start) VALUES (?1, ?2, ?3, ?4, 'wanted', ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+		"INSERT INTO boxes (name, run, cloud, image, state, user, host_key, key_path, created, expires, owner_pid,"
+		" owner_start, account) VALUES (?1, ?2, ?3, ?4, 'wanted', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 		" ON CONFLICT (name) DO UPDATE SET run = ?2, cloud = ?3, image = ?4, state = 'wanted', id = '',"
 		" address = '', port = 0, user = ?5, host_key = ?6, key_path = ?7, created = ?8, expires = ?9,"
-		" ended = NULL, kept = 0, owner_pid = ?10, owner_start = ?11 WHERE state = 'gone'",
-		"sssssssiiii", spec->name, spec->run, spec->cloud, spec->image, user, spec->host_key->public_line,
-		key_path, clock_wall(), expires, (int64_t)getpid(), owner_start(getpid()));
-	return commit(db, changed, spec->name, "exists already", err);
+		" ended = NULL, kept = 0, owner_pid = ?10, owner_start = ?11, account = ?12, asked = 0"
+		" WHERE state = 'gone'",
+		"sssssssiiiis", box->name, box->run, box->cloud, box->image, box->user, box->host_key, box->key_path,
+		box->created, box->expires, (int64_t)getpid(), owner_start(getpid()), box->account);
+	return commit(db, changed, box->name, "exists already", err);
+}
+
+int ledger_asked(struct db *db, const char *name, struct err *err)
+{
+	if (db_begin(db, true, err) < 0)
+		return -1;
+	int changed = db_run(db, err, "UPDATE boxes SET asked = ? WHERE name = ? AND state = 'wanted'", "is",
+			     clock_wall(), name);
+	return commit(db, changed, name, "is not one that is about to be asked for", err);
 }
 
 int ledger_created(struct db *db, const char *name, const char *id, struct err *err)
@@ -145,7 +153,7 @@ int ledger_claim(struct db *db, const struct ledger_row *row, struct err *err)
 #define COLUMNS                                                                                                        \
 	"name, run, cloud, image, state, id, address, port, user, host_key, key_path, created, expires, kept, "        \
 	"owner_pid,"                                                                                                   \
-	" owner_start"
+	" owner_start, account, asked"
 
 static void copy_text(char *out, size_t size, sqlite3_stmt *st, int col)
 {
@@ -172,6 +180,8 @@ static struct ledger_row row_read(sqlite3_stmt *st)
 	box->expires = sqlite3_column_int64(st, 12);
 	row.owner_pid = sqlite3_column_int64(st, 14);
 	row.owner_start = sqlite3_column_int64(st, 15);
+	COPY_TEXT(box->account, st, 16);
+	box->asked = sqlite3_column_int64(st, 17);
 	row.owned = owner_alive(row.owner_pid, row.owner_start);
 	return row;
 }
@@ -229,9 +239,47 @@ static int nothing(sqlite3_stmt *st, void *ctx)
 	return 0;
 }
 
-int ledger_known(struct db *db, const char *name, struct err *err)
+int ledger_known(struct db *db, const char *name, const char *id, struct err *err)
 {
-	return db_query(db, err, nothing, NULL, "SELECT 1 FROM boxes WHERE name = ? AND state <> 'gone'", "s", name);
+	return db_query(db, err, nothing, NULL,
+			"SELECT 1 FROM boxes WHERE name = ?1 AND state <> 'gone' AND (?2 = '' OR id = '' OR id = ?2)", "ss",
+			name, id ? id : "");
+}
+
+static int copy_store_id(sqlite3_stmt *st, void *ctx)
+{
+	copy_text(ctx, 32, st, 0);
+	return 1;
+}
+
+int ledger_store_id(struct db *db, char out[32], struct err *err)
+{
+	int n = db_query(db, err, copy_store_id, out, "SELECT store FROM identity", "");
+	return n == 1 ? 0 : n < 0 ? -1 : err_set(err, ERR_BUG, 0, "the store has no identity");
+}
+
+struct cloud_names {
+	char (*out)[BOX_NAME_MAX];
+	int n, max;
+};
+
+static int add_cloud(sqlite3_stmt *st, void *ctx)
+{
+	struct cloud_names *names = ctx;
+	if (names->n == names->max)
+		return 1;
+	copy_text(names->out[names->n++], BOX_NAME_MAX, st, 0);
+	return 0;
+}
+
+int ledger_clouds(struct db *db, char out[][BOX_NAME_MAX], int max, struct err *err)
+{
+	struct cloud_names names = {.out = out, .max = max};
+	if (db_query(db, err, add_cloud, &names,
+		     "SELECT DISTINCT cloud FROM boxes WHERE state <> 'gone' OR ended > ? ORDER BY cloud", "i",
+		     clock_wall() - (int64_t)7 * 24 * 3600) < 0)
+		return -1;
+	return names.n;
 }
 
 int ledger_each(struct db *db, bool all, int (*fn)(const struct ledger_row *row, void *ctx), void *ctx, struct err *err)

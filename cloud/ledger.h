@@ -18,8 +18,10 @@
 enum box_state { BOX_WANTED, BOX_CREATED, BOX_ACTIVE, BOX_DELETING, BOX_GONE, BOX_STATE_COUNT_ };
 const char *box_state_name(enum box_state s);
 
-int ledger_want(struct db *db, const struct box_spec *spec, const char *user, const char *key_path, int64_t expires,
-		struct err *err) MUST_USE;
+/* A new row `wanted` of this box: name, run, cloud, image, account, user, host_key, key_path, expires. */
+int ledger_want(struct db *db, const struct box *box, struct err *err) MUST_USE;
+/* The create request is about to leave: from here on the cloud may have it. */
+int ledger_asked(struct db *db, const char *name, struct err *err) MUST_USE;
 int ledger_created(struct db *db, const char *name, const char *id, struct err *err) MUST_USE;
 int ledger_active(struct db *db, const char *name, const char *address, int port, struct err *err) MUST_USE;
 int ledger_state(struct db *db, const char *name, enum box_state state, struct err *err) MUST_USE;
@@ -32,8 +34,13 @@ int ledger_adopt(struct db *db, const char *name, struct err *err) MUST_USE;
 /* 1 and *box when there is a row, 0 when not, -1 err. An unambiguous prefix of a name is accepted for boxes that are
  * not gone. */
 int ledger_find(struct db *db, const char *name, struct box *box, struct err *err) MUST_USE;
-/* Is there a row of exactly this name that is not gone? 1, 0, -1 err. */
-int ledger_known(struct db *db, const char *name, struct err *err) MUST_USE;
+/* Is there a row of exactly this name that is not gone, with this id or none yet (id NULL: any)? 1, 0, -1 err. */
+int ledger_known(struct db *db, const char *name, const char *id, struct err *err) MUST_USE;
+
+/* Which store this is: 16 hex digits, made with it. */
+int ledger_store_id(struct db *db, char out[32], struct err *err) MUST_USE;
+/* Names of clouds that have boxes that are not gone or have ended in the last week: at most max. Returns how many, -1. */
+int ledger_clouds(struct db *db, char out[][BOX_NAME_MAX], int max, struct err *err) MUST_USE;
 
 struct ledger_row {
 	struct box box;

@@ -39,6 +39,7 @@
 /* A directory without a lock file is being made or removed by somebody; after this, nobody is left to do it. */
 #define NO_LOCK_MS 2000
 #define STRAY_MS   30000
+#define TEARDOWN_MS 60000
 
 static char *box_dir(const char *name)
 {
@@ -56,12 +57,22 @@ static bool local_serves(const char *cloud)
 	return strcmp(cloud, "local") == 0;
 }
 
-static int local_prepare(const char *cloud, const char *image, const struct cloud_watch *watch, mono_ms deadline,
-			 struct err *err)
+static int local_prepare(const struct box_spec *spec, struct box *box, const struct cloud_watch *watch,
+			 mono_ms deadline, struct err *err)
 {
 	char path[PATH_MAX];
-	(void)cloud;
-	return local_base(image, watch, deadline, path, err);
+	if (box)
+		(void)snprintf(box->user, sizeof(box->user), "root");
+	return local_base(spec->image, watch, deadline, path, err);
+}
+
+static int local_admit(const struct box_spec *spec, struct box *box, const struct cloud_watch *watch, struct err *err)
+{
+	(void)spec;
+	(void)box;
+	(void)watch;
+	(void)err;
+	return 0;
 }
 
 /* ---- create: the directory ---- */
@@ -90,15 +101,16 @@ static int make_files(const char *dir, const char *base, bool root, struct err *
 	return local_script(dir, "keeper.sh", true, err) < 0 || local_script(dir, "mounts.sh", false, err) < 0 ? -1 : 0;
 }
 
-static int local_create(const struct box_spec *spec, struct box *box, mono_ms deadline, struct err *err)
+static int local_create(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch,
+			mono_ms deadline, struct err *err)
 {
-	static const struct cloud_watch nobody;
+	(void)db;
 	char base[PATH_MAX];
 	struct local_ids ids;
 	(void)snprintf(box->id, sizeof(box->id), "%s", box->name);
 	AUTO_FREE char *boxes = xasprintf("%s/boxes", fs_state_dir());
 	AUTO_FREE char *dir = box_dir(box->name);
-	if (local_ids(&ids, err) < 0 || local_base(spec->image, &nobody, deadline, base, err) < 0 ||
+	if (local_ids(&ids, err) < 0 || local_base(spec->image, watch, deadline, base, err) < 0 ||
 	    fs_mkdirs(boxes, 0700, err) < 0)
 		return -1;
 	if (mkdir(dir, 0700) < 0)
@@ -238,9 +250,10 @@ static int follow_keeper(int fd, mono_ms deadline, int *port, struct err *err)
 	return 0;
 }
 
-static int local_await(const struct box_spec *spec, struct box *box, const struct cloud_watch *watch, mono_ms deadline,
-		       struct err *err)
+static int local_await(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch,
+		       mono_ms deadline, struct err *err)
 {
+	(void)db;
 	int fds[2];
 	struct local_ids ids;
 	AUTO_BUF init = buf_make(BUF_TEXT_MAX);
@@ -344,8 +357,16 @@ static int end_dir(const char *dir, mono_ms deadline, struct err *err)
 	return fs_exists(dir) ? local_remove(dir, deadline, err) : 0;
 }
 
-static int local_end(const struct box *box, mono_ms deadline, struct err *err)
+static void local_console(const struct box *box, int lines, struct buf *out)
 {
+	(void)box;
+	(void)lines;
+	(void)out;
+}
+
+static int local_end(struct db *db, const struct box *box, mono_ms deadline, struct err *err)
+{
+	(void)db;
 	AUTO_FREE char *dir = box_dir(box->name);
 	return end_dir(dir, deadline, err);
 }
@@ -363,10 +384,10 @@ static void stray_dirs(const struct cloud_strays *s)
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
 		AUTO_FREE char *dir = box_dir(e->d_name);
-		if (s->known(s->ctx, e->d_name))
+		if (s->known(s->ctx, e->d_name, NULL))
 			continue;
 		struct err err = ERR_INIT;
-		int rc = s->dry_run ? 0 : end_dir(dir, clock_deadline(STRAY_MS), &err);
+		int rc = s->filter->dry_run ? 0 : end_dir(dir, clock_deadline(STRAY_MS), &err);
 		AUTO_FREE char *what = xasprintf("directory %s", dir);
 		s->found(s->ctx, what, "no box of the ledger", rc, &err);
 	}
@@ -404,7 +425,7 @@ static void stray_processes(const struct cloud_strays *s)
 		if (pid <= 0 || !keeper_dir(pid, dir, sizeof(dir)) || fs_exists(dir))
 			continue;
 		struct err err = ERR_INIT;
-		int rc = s->dry_run || kill((pid_t)pid, SIGKILL) == 0 ? 0
+		int rc = s->filter->dry_run || kill((pid_t)pid, SIGKILL) == 0 ? 0
 								      : err_sys(&err, ERR_BOX, errno, "kill %ld", pid);
 		AUTO_FREE char *what = xasprintf("process %ld", pid);
 		s->found(s->ctx, what, "a box without its directory", rc, &err);
@@ -412,23 +433,41 @@ static void stray_processes(const struct cloud_strays *s)
 	closedir(d);
 }
 
-static void local_strays(const struct cloud_strays *s)
+static int local_strays(const struct cloud_strays *s, struct err *err)
 {
+	(void)err;
 	stray_processes(s);
 	stray_dirs(s);
 	local_base_strays(s);
+	return 0;
+}
+
+static int local_list(const char *cloud, void (*fn)(struct cloud_listed *l, void *ctx), void *ctx, struct err *err)
+{
+	(void)cloud;
+	(void)fn;
+	(void)ctx;
+	return err_set(err, ERR_USER, 0, "local: its boxes are those of `stepbox ls`");
+}
+
+static void local_exit(void)
+{
 }
 
 const struct cloud_driver cloud_local = {
 	.name = "local",
-	.user = "root",
+	.teardown_ms = TEARDOWN_MS,
 	.serves = local_serves,
 	.prepare = local_prepare,
+	.admit = local_admit,
 	.create = local_create,
 	.await = local_await,
 	.end = local_end,
 	.alive = local_alive,
 	.extend = local_extend,
+	.console = local_console,
 	.strays = local_strays,
+	.list = local_list,
+	.exit = local_exit,
 	.doctor = local_doctor,
 };

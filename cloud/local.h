@@ -62,7 +62,7 @@ int local_base(const char *image, const struct cloud_watch *watch, mono_ms deadl
 struct cloud_strays;
 void local_base_strays(const struct cloud_strays *s);
 
-void local_doctor(cloud_check_fn report, void *ctx);
+void local_doctor(const char *cloud, cloud_check_fn report, void *ctx);
 /* Prepends to err what doctor finds missing on this machine, if anything: the likely cause. Returns -1. */
 int local_explain(struct err *err);
 

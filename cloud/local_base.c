@@ -325,7 +325,7 @@ void local_base_strays(const struct cloud_strays *s)
 			continue;
 		struct err err = ERR_INIT;
 		AUTO_FREE char *path = xasprintf("%s/%s", dir, e->d_name);
-		int rc = s->dry_run ? 0 : remove_base(path, &err);
+		int rc = s->filter->dry_run ? 0 : remove_base(path, &err);
 		AUTO_FREE char *what = xasprintf("directory %s", path);
 		s->found(s->ctx, what, why, rc, &err);
 	}

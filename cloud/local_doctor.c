@@ -206,9 +206,10 @@ static bool check_parts(const struct check *c)
 	return check_ids(c);
 }
 
-void local_doctor(cloud_check_fn report, void *ctx)
+void local_doctor(const char *cloud, cloud_check_fn report, void *ctx)
 {
 	struct check c = {report, ctx};
+	(void)cloud;
 	if (check_parts(&c))
 		check_probe(&c);
 }

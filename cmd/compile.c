@@ -16,6 +16,7 @@
 #define PACKAGES_TIMEOUT_S 3600
 #define SOURCE_TIMEOUT_S   3600
 #define DATABASE_TIMEOUT_S 600
+#define READY_TIMEOUT_S    900
 
 struct compiler {
 	const struct recipe *r;
@@ -59,6 +60,11 @@ static int add_env(struct compiler *c, struct err *err)
 	int rc = 0;
 	const json_t *mine = json_object_get(c->r->y.root, "env");
 	const char *url = json_string_value(json_object_get(c->vars, "database.url"));
+	if (c->r->proxy) {
+		plan_env(c->plan, "http_proxy", c->r->proxy);
+		plan_env(c->plan, "https_proxy", c->r->proxy);
+		plan_env(c->plan, "no_proxy", "localhost,127.0.0.1,::1");
+	}
 	if (url && !json_object_get(mine, "DATABASE_URL"))
 		plan_env(c->plan, "DATABASE_URL", url);
 	if (c->r->tool_adapter)
@@ -104,6 +110,21 @@ static void assign(struct buf *command, const char *name, const char *value)
 	buf_addf(command, "%s=", name);
 	text_shell_quote(command, value);
 	buf_addc(command, '\n');
+}
+
+/* A box of a cloud lets us in before cloud-init has come to its end. */
+static int add_ready(struct compiler *c, struct err *err)
+{
+	char limit[24];
+	AUTO_BUF command = buf_make(BUF_TEXT_MAX);
+	if (!cloud_is_remote(c->r->box.cloud))
+		return 0;
+	snprintf(limit, sizeof(limit), "%d", READY_TIMEOUT_S - 10);
+	assign(&command, "TIMEOUT", limit);
+	if (add_task_file(c, "ready.sh", &command, err) < 0)
+		return -1;
+	plan_task(c->plan, COMPILE_READY, "cloud-init done", "", command.data, READY_TIMEOUT_S);
+	return 0;
 }
 
 static int add_packages(struct compiler *c, struct err *err)
@@ -233,7 +254,7 @@ static int add_walk(struct compiler *c, const char *from, const char *to, struct
 
 static int add_provision(struct compiler *c, struct err *err)
 {
-	return add_packages(c, err) < 0 || add_source(c, err) < 0 || add_files(c, err) < 0 ||
+	return add_ready(c, err) < 0 || add_packages(c, err) < 0 || add_source(c, err) < 0 || add_files(c, err) < 0 ||
 			       add_database(c, err) < 0 || add_setup(c, err) < 0
 		       ? -1
 		       : 0;

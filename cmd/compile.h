@@ -15,6 +15,9 @@ enum compile_what {
 	COMPILE_WALK       /* step: the box is ready; from is "current" */
 };
 
+/* Kind of the task that waits until a box of a cloud is what it was asked to be: when it fails, the box is at fault. */
+#define COMPILE_READY "ready"
+
 /* to overrides the recipe's (COMPILE_WALK: a version or "+N"/"-N"). NULL with err when something does not fit. */
 struct plan *compile(const struct recipe *r, enum compile_what what, const char *to, struct err *err);
 

@@ -14,6 +14,16 @@ struct doctor {
 	int lacking;
 };
 
+struct doctor_opts {
+	const char *cloud;
+};
+
+static const struct opt opts[] = {
+	{0, "cloud", "NAME", "look at this entry of clouds.yaml: login, services, limits", OPT_STRING,
+	 offsetof(struct doctor_opts, cloud)},
+	OPT_END,
+};
+
 static void on_check(void *ctx, const char *subject, bool ok, const char *detail, const char *fix)
 {
 	struct doctor *d = ctx;
@@ -49,12 +59,17 @@ static int run(struct cmd_ctx *c, struct err *err)
 {
 	struct doctor d = {.c = c};
 	(void)err;
-	cloud_doctor("local", on_check, &d);
-	check_program(&d, "git", "missing: packs checkouts", "apt-get install -y git");
-	check_program(&d, "tar", "missing: packs checkouts", "apt-get install -y tar");
-	check_program(&d, "diff", "missing: stepbox diff", "apt-get install -y diffutils");
-	check_program(&d, "ssh", "missing: stepbox ssh", "apt-get install -y openssh-client");
-	check_store(&d);
+	const struct doctor_opts *o = c->opts;
+	if (o->cloud) {
+		cloud_doctor(o->cloud, on_check, &d);
+	} else {
+		cloud_doctor("local", on_check, &d);
+		check_program(&d, "git", "missing: packs checkouts", "apt-get install -y git");
+		check_program(&d, "tar", "missing: packs checkouts", "apt-get install -y tar");
+		check_program(&d, "diff", "missing: stepbox diff", "apt-get install -y diffutils");
+		check_program(&d, "ssh", "missing: stepbox ssh", "apt-get install -y openssh-client");
+		check_store(&d);
+	}
 	if (d.lacking && !c->globals->json)
 		printf("%d thing%s to mend\n", d.lacking, d.lacking == 1 ? "" : "s");
 	return d.lacking ? 1 : 0;
@@ -64,5 +79,7 @@ const struct cmd cmd_doctor = {
 	.name = "doctor",
 	.args = "",
 	.brief = "check what this machine lacks, and say how to mend it",
+	.opts = opts,
+	.ctx_size = sizeof(struct doctor_opts),
 	.run = run,
 };

@@ -7,8 +7,6 @@
 #include "cloud/ledger.h"
 #include "cmd/cmd.h"
 
-#define DOWN_LIMIT_MS (60LL * 1000)
-
 struct down_opts {
 	bool all;
 };
@@ -27,7 +25,7 @@ struct downing {
 static void end_box(struct downing *d, const char *name)
 {
 	struct err err = ERR_INIT;
-	if (cloud_delete(d->c->db, name, clock_deadline(DOWN_LIMIT_MS), &err) < 0) {
+	if (cloud_delete(d->c->db, name, &err) < 0) {
 		log_err("stepbox", "%s", err.msg);
 		d->left++;
 		return;

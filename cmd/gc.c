@@ -9,11 +9,17 @@
 #include "cmd/report.h"
 
 struct gc_opts {
-	bool dry_run;
+	bool dry_run, expired;
+	const char *cloud, *owner;
 };
 
 static const struct opt opts[] = {
 	{'n', "dry-run", NULL, "only say what would be ended", OPT_FLAG, offsetof(struct gc_opts, dry_run)},
+	{0, "expired", NULL, "only what is past its expiry", OPT_FLAG, offsetof(struct gc_opts, expired)},
+	{0, "cloud", "NAME", "only this cloud, whether the ledger knows of boxes there or not", OPT_STRING,
+	 offsetof(struct gc_opts, cloud)},
+	{0, "owner", "NAME", "all servers of this owner in the cloud's listing, expired or not", OPT_STRING,
+	 offsetof(struct gc_opts, owner)},
 	OPT_END,
 };
 
@@ -32,7 +38,9 @@ static void on_thing(void *ctx, const char *what, const char *why, bool done)
 static int run(struct cmd_ctx *c, struct err *err)
 {
 	const struct gc_opts *o = c->opts;
-	int n = cloud_gc(c->db, o->dry_run, on_thing, c, err);
+	const struct cloud_gc_filter filter = {
+		.dry_run = o->dry_run, .expired_only = o->expired, .cloud = o->cloud, .owner = o->owner};
+	int n = cloud_gc(c->db, &filter, on_thing, c, err);
 	if (n < 0) {
 		/* What resisted may cost something: exit code 4, not 3. */
 		fflush(stdout);
@@ -49,7 +57,10 @@ const struct cmd cmd_gc = {
 	.args = "",
 	.brief = "end everything that nobody owns any more",
 	.help = "Boxes past their expiry, boxes whose stepbox was killed, and what is left of either on this machine.\n"
-		"Boxes that were meant to stay (up, --keep) are left until they expire.",
+		"Boxes that were meant to stay (up, --keep) are left until they expire.\n\n"
+		"In clouds that the ledger has dealt with in the last week (or --cloud), their own listing is read, too:\n"
+		"servers, floating IPs and security groups of the same owner (STEPBOX_OWNER, else the login name) that no\n"
+		"row of the ledger keeps and that have expired, wherever they were made. --owner NAME ends all of that owner.",
 	.opts = opts,
 	.ctx_size = sizeof(struct gc_opts),
 	.needs = CMD_NEEDS_STORE,

@@ -14,6 +14,7 @@
 #include "cloud/cloud.h"
 #include "cloud/ledger.h"
 #include "cmd/report.h"
+#include "cmd/sshkit.h"
 #include "migrations/walk.h"
 #include "provision/flight.h"
 
@@ -21,9 +22,8 @@
 #define BOOT_LIMIT_MS    (45LL * 60 * 1000)
 #define CONNECT_LIMIT_MS (60LL * 1000)
 #define PACK_LIMIT_MS    (10LL * 60 * 1000)
-/* Teardown has its own time, which a stop does not shorten. */
-#define TEARDOWN_LIMIT_MS (60LL * 1000)
-#define STOP_LIMIT_MS     (5LL * 1000)
+#define STOP_LIMIT_MS    (5LL * 1000)
+#define CONSOLE_LINES    20
 
 #define TAIL_LINES 15
 #define TAIL_MAX   ((size_t)256 << 10)
@@ -48,6 +48,8 @@ struct life {
 	struct run run;
 	struct box box;
 	bool have_box;
+	bool is_flown;                /* the box may have the plan */
+	bool is_readying, is_unready; /* the task is the box's own; it did not come about */
 	struct walk_view view;
 	struct walker *walker;
 	int64_t n_steps;
@@ -64,13 +66,29 @@ static void on_stage(void *ctx, const char *stage, const char *detail, int64_t l
 	pane_doing(l->pane, stage, detail, limit_ms);
 }
 
-static void on_event(void *ctx, const char *what)
+static void on_console(void *ctx, const char *text, size_t len)
 {
 	struct life *l = ctx;
-	if (text_starts(what, "connect"))
-		pane_progress(l->pane, "  %s", what);
-	else
-		pane_doing(l->pane, what, NULL, 0);
+	pane_progress(l->pane, "  the end of its console:");
+	pane_output(l->pane, text, len, CONSOLE_LINES);
+}
+
+static void on_event(void *ctx, enum flight_event kind, const char *text, const char *detail)
+{
+	struct life *l = ctx;
+	switch (kind) {
+	case FLIGHT_CONTACT:
+		pane_doing(l->pane, text, detail, l->recipe->connect_ms);
+		break;
+	case FLIGHT_STAGE:
+		l->is_flown = true;
+		pane_doing(l->pane, text, detail, 0);
+		break;
+	case FLIGHT_DROP:
+	case FLIGHT_BACK:
+		pane_progress(l->pane, "  %s", text);
+		break;
+	}
 }
 
 static bool is_gone(void *ctx)
@@ -85,6 +103,7 @@ static void on_task(void *ctx, int64_t n, const char *kind, const char *title)
 	struct life *l = ctx;
 	AUTO_FREE char *what = xasprintf("%s: %s", kind, title);
 	(void)n;
+	l->is_readying = strcmp(kind, COMPILE_READY) == 0;
 	pane_doing(l->pane, what, NULL, 0);
 }
 
@@ -108,7 +127,9 @@ static void on_task_end(void *ctx, int64_t n, int64_t rc, const char *why, int64
 		pane_progress(l->pane, "%s", line.data);
 	pane_json(l->pane, json_pack("{s:s, s:s, s:I, s:I, s:s, s:I}", "event", "task", "run", l->run.id, "n",
 				     (json_int_t)n, "rc", (json_int_t)rc, "why", why, "ms", (json_int_t)ms));
-	if (rc != 0 || strcmp(why, "exit") != 0)
+	bool bad = rc != 0 || strcmp(why, "exit") != 0;
+	l->is_unready |= bad && l->is_readying;
+	if (bad)
 		show_tail(l, 't', n);
 }
 
@@ -207,44 +228,25 @@ static int boot(struct life *l, struct err *err)
 	mono_ms t0 = clock_mono();
 	if (key_generate(&host, l->run.id, err) < 0 || key_generate(&login, "stepbox", err) < 0)
 		return -1;
-	struct box_spec spec = {
-		.name = l->run.id,
-		.run = l->run.id,
-		.cloud = r->cloud,
-		.image = r->image,
-		.ttl_ms = r->ttl_ms,
-		.host_key = &host,
-		.login_key = &login,
-	};
-	struct cloud_watch watch = {.stage = on_stage, .ctx = l};
-	pane_doing(l->pane, "booting", r->image, 0);
-	int rc = cloud_boot(l->db, &spec, &watch, clock_deadline(BOOT_LIMIT_MS), &l->box, err);
+	struct box_spec spec = r->box;
+	spec.name = spec.run = l->run.id;
+	spec.host_key = &host;
+	spec.login_key = &login;
+	struct cloud_watch watch = {.stage = on_stage, .console = on_console, .ctx = l};
+	pane_doing(l->pane, "booting", r->box.image, 0);
+	int rc = cloud_boot(l->db, &spec, &watch, BOOT_LIMIT_MS, &l->box, err);
 	explicit_bzero(&host, sizeof(host));
 	explicit_bzero(&login, sizeof(login));
 	if (rc < 0)
-		return err_ctx(err, "booting %s", l->run.id);
+		return -1;
 	l->have_box = true;
 	snprintf(l->run.box, sizeof(l->run.box), "%s", l->box.name);
 	char span[32];
 	clock_span(clock_mono() - t0, span);
-	pane_progress(l->pane, "%s: box of %s on %s, up in %s", l->run.id, r->image, r->cloud, span);
+	pane_progress(l->pane, "%s: box of %s on %s, up in %s", l->run.id, l->box.image, l->box.cloud, span);
 	pane_json(l->pane,
 		  json_pack("{s:s, s:s, s:s, s:s, s:i, s:I}", "event", "box", "run", l->run.id, "box", l->box.name,
 			    "address", l->box.address, "port", l->box.port, "ms", (json_int_t)(clock_mono() - t0)));
-	return 0;
-}
-
-static int target_of(const struct box *box, struct ssh_target *t, struct err *err)
-{
-	AUTO_BUF pem = buf_make(sizeof(t->private_pem) - 1);
-	*t = (struct ssh_target){.port = box->port};
-	snprintf(t->address, sizeof(t->address), "%s", box->address);
-	snprintf(t->user, sizeof(t->user), "%s", box->user);
-	if (key_blob_of_line(box->host_key, t->host_blob, err) < 0 ||
-	    fs_read(box->key_path, sizeof(t->private_pem) - 1, &pem, err) < 0)
-		return err_ctx(err, "box %s", box->name);
-	memcpy(t->private_pem, pem.data, pem.len + 1);
-	explicit_bzero(pem.data, pem.len);
 	return 0;
 }
 
@@ -259,6 +261,15 @@ static int fetch_dump(void *ctx, const char *sha256, struct buf *out, struct err
 	return flight_fetch_dump(f->target, f->run, sha256, out, clock_deadline(CONNECT_LIMIT_MS), err);
 }
 
+/* Why nobody could get in is often said there. */
+static void show_console(struct life *l)
+{
+	AUTO_BUF text = buf_make(TAIL_MAX);
+	cloud_console(&l->box, CONSOLE_LINES, &text);
+	if (text.len)
+		on_console(l, text.data, text.len);
+}
+
 /* Sends the plan (unless the box has it) and takes in the journal until its trailer. */
 static int fly(struct life *l, bool launch, struct err *err)
 {
@@ -266,7 +277,7 @@ static int fly(struct life *l, bool launch, struct err *err)
 	AUTO_BUF runner = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF script = buf_make((size_t)64 << 20);
 	const struct adapter *tool = l->recipe->tool_adapter;
-	if (target_of(&l->box, &target, err) < 0)
+	if (sshkit_target(&l->box, &target, err) < 0)
 		return -1;
 	struct fetch_ctx fetch = {&target, l->run.id};
 	struct walk w = {
@@ -287,6 +298,8 @@ static int fly(struct life *l, bool launch, struct err *err)
 		return 0;
 	AUTO_FREE char *payload = xasprintf("/proc/self/fd/%d", l->payload_fd);
 	struct flight f = {.run = l->run.id, .nonce = l->run.nonce, .event = on_event, .gone = is_gone, .event_ctx = l};
+	l->is_flown |= !launch;
+	f.fresh = launch && l->boots && cloud_is_remote(l->box.cloud);
 	if (launch) {
 		if (template_file("runner.sh", &runner, err) < 0)
 			return -1;
@@ -298,8 +311,10 @@ static int fly(struct life *l, bool launch, struct err *err)
 	CLEANUP(journal_freep)
 	struct journal *j = journal_new(l->run.nonce, l->run.received, walker_record, l->walker);
 	walker_set_journal(l->walker, j);
-	pane_doing(l->pane, "connecting", l->box.address, CONNECT_LIMIT_MS);
-	int rc = flight_run(&target, NULL, &f, j, clock_deadline(CONNECT_LIMIT_MS), err);
+	pane_doing(l->pane, "connecting", l->box.address, l->recipe->connect_ms);
+	int rc = flight_run(&target, NULL, &f, j, clock_deadline(l->recipe->connect_ms), err);
+	if (rc < 0 && err->reach == ERR_BOX && journal_offset(j) == 0)
+		show_console(l);
 	walker_set_journal(l->walker, NULL);
 	explicit_bzero(&target, sizeof(target));
 	return rc;
@@ -312,7 +327,7 @@ static void stop_runner(struct life *l)
 {
 	struct ssh_target target;
 	struct err err = ERR_INIT;
-	if (target_of(&l->box, &target, &err) < 0 ||
+	if (sshkit_target(&l->box, &target, &err) < 0 ||
 	    flight_stop(&target, l->run.id, clock_deadline(STOP_LIMIT_MS), &err) < 0)
 		log_warn(l->run.id, "its current command may still run on the box: %s", err.msg);
 	explicit_bzero(&target, sizeof(target));
@@ -331,8 +346,8 @@ static int settle(struct life *l, bool stay, struct buf *what, struct err *err)
 		return ledger_release(l->db, l->box.name, true, err);
 	}
 	/* One that went away by itself, too: its row and key are still there. */
-	pane_doing(l->pane, "tearing down", l->box.name, TEARDOWN_LIMIT_MS);
-	if (cloud_delete(l->db, l->box.name, clock_deadline(TEARDOWN_LIMIT_MS), err) < 0) {
+	pane_doing(l->pane, "tearing down", l->box.name, cloud_teardown_ms(l->box.cloud));
+	if (cloud_delete(l->db, l->box.name, err) < 0) {
 		buf_addf(what, "box %s may still be running: stepbox gc", l->box.name);
 		return -1;
 	}
@@ -350,8 +365,8 @@ static const char *judge(struct life *l, int rc, struct err *err, char *why, siz
 	}
 	if (rc == 0) {
 		snprintf(why, size, "%s", finding);
-		*exit_code = 1;
-		return "finding";
+		*exit_code = l->is_unready ? 3 : 1;
+		return l->is_unready ? "error" : "finding";
 	}
 	snprintf(why, size, "%s", err->msg);
 	*exit_code = err_exit_code(err);
@@ -384,7 +399,7 @@ static int conclude(struct life *l, int rc, struct err *err)
 	bool lost = strcmp(status, "lost") == 0;
 	if (l->walker && (lost || rc < 0) && walker_lost(l->walker, &kept) < 0)
 		log_err(l->run.id, "%s", kept.msg);
-	if (err->reach == ERR_CANCELED && l->have_box && l->run.id[0] && (stay || !l->boots))
+	if (err->reach == ERR_CANCELED && l->is_flown && l->run.id[0] && (stay || !l->boots))
 		stop_runner(l);
 	/* The end is in the store before the box goes: whoever is killed in between leaves a run that says what it
 	 * knows. */

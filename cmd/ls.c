@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "cloud/cloud.h"
 #include "cloud/ledger.h"
 #include "cmd/cmd.h"
 #include "cmd/report.h"
@@ -15,11 +16,14 @@
 
 struct ls_opts {
 	bool all, boxes;
+	const char *cloud;
 };
 
 static const struct opt opts[] = {
 	{'a', "all", NULL, "all runs, and boxes that are gone", OPT_FLAG, offsetof(struct ls_opts, all)},
 	{0, "boxes", NULL, "boxes only", OPT_FLAG, offsetof(struct ls_opts, boxes)},
+	{0, "cloud", "NAME", "the servers that this cloud lists as stepbox's, of all owners and machines", OPT_STRING,
+	 offsetof(struct ls_opts, cloud)},
 	OPT_END,
 };
 
@@ -43,7 +47,8 @@ static int on_box(const struct ledger_row *row, void *ctx)
 	struct err err = ERR_INIT;
 	const struct box *b = &row->box;
 	bool gone = strcmp(b->state, "gone") == 0;
-	int alive = gone ? 0 : cloud_alive(l->c->db, b->name, &err);
+	/* A list is not worth a request: of clouds, the ledger's word is shown. */
+	int alive = gone ? 0 : cloud_is_remote(b->cloud) ? 1 : cloud_alive(l->c->db, b->name, &err);
 	const char *state = !gone && alive == 0 && strcmp(b->state, "active") == 0 ? "ended" : b->state;
 	char expires[48];
 	if (l->c->globals->json) {
@@ -83,10 +88,46 @@ static int on_run(const struct run *r, void *ctx)
 	return 0;
 }
 
+static void on_listed(const struct cloud_listed *s, void *ctx)
+{
+	struct listing *l = ctx;
+	char expires[48];
+	AUTO_BUF name = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF owner = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF status = buf_make(BUF_TEXT_MAX);
+	if (l->c->globals->json) {
+		report_print_json(json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:b}", "box", report_json_text(s->name),
+					    "id", report_json_text(s->id), "status", report_json_text(s->status), "address",
+					    s->address, "run", report_json_text(s->run), "owner",
+					    report_json_text(s->owner), "expires", (json_int_t)s->expires, "known",
+					    s->known));
+		return;
+	}
+	if (l->n++ == 0)
+		printf("%-24s %-10s %-16s %-12s %-22s %s\n", "BOX", "STATUS", "ADDRESS", "OWNER", "EXPIRES", "LEDGER");
+	text_safe_line(&name, s->name, strlen(s->name), 60);
+	text_safe_line(&owner, s->owner, strlen(s->owner), 40);
+	text_safe_line(&status, s->status, strlen(s->status), 30);
+	relative(s->expires, expires);
+	printf("%-24s %-10s %-16s %-12s %-22s %s\n", name.data, status.data, *s->address ? s->address : "-", owner.data,
+	       s->expires ? expires : "-", s->known ? "known" : "-");
+}
+
+static int list_cloud(struct cmd_ctx *c, const char *cloud, struct err *err)
+{
+	struct listing l = {.c = c};
+	int n = cloud_list(c->db, cloud, on_listed, &l, err);
+	if (n == 0 && !c->globals->json)
+		printf("%s: no servers of stepbox\n", cloud);
+	return n < 0 ? -1 : 0;
+}
+
 static int run(struct cmd_ctx *c, struct err *err)
 {
 	const struct ls_opts *o = c->opts;
 	struct listing boxes = {.c = c}, runs = {.c = c};
+	if (o->cloud)
+		return list_cloud(c, o->cloud, err);
 	if (ledger_each(c->db, o->all, on_box, &boxes, err) < 0)
 		return -1;
 	if (o->boxes)

@@ -11,6 +11,8 @@
 #include "base/stop.h"
 #include "base/template.h"
 #include "base/text.h"
+#include "cloud/cloud.h"
+#include "cloud/clouds.h"
 #include "cmd/cmd.h"
 #include "cmd/state.h"
 #include "provision/ssh.h"
@@ -157,9 +159,12 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	const struct cmd *c = find_command(argv[1], &err);
-	int rc = c ? ssh_library_init(&err) : -1;
+	/* Passwords of clouds are nothing for child processes. */
+	clouds_take_environment();
+	int rc = c && ssh_library_init(&err) == 0 ? cloud_library_init(&err) : -1;
 	if (rc == 0)
 		rc = run_command(c, argc - 1, argv + 1, &err);
+	cloud_library_exit();
 	ssh_library_exit();
 	if (rc < 0) {
 		if (err.msg[0])

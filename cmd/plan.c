@@ -20,8 +20,8 @@ static int print_json(const struct plan *plan, const struct recipe *r, struct er
 	json_t *o = plan_json(plan);
 	json_object_set_new(o, "name", json_string(r->name));
 	json_object_set_new(o, "box",
-			    json_pack("{s:s, s:s, s:I}", "cloud", r->cloud, "image", r->image, "ttl_s",
-				      (json_int_t)(r->ttl_ms / 1000)));
+			    json_pack("{s:s, s:s, s:I}", "cloud", r->box.cloud, "image", r->box.image, "ttl_s",
+				      (json_int_t)(r->box.ttl_ms / 1000)));
 	char *text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
 	json_decref(o);
 	if (!text)
@@ -43,7 +43,7 @@ static int run(struct cmd_ctx *c, struct err *err)
 	} else if (plan) {
 		AUTO_BUF out = buf_make(BUF_TEXT_MAX);
 		AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
-		buf_addf(&out, "%s: a box of %s on %s\n", r.name, r.image, r.cloud);
+		buf_addf(&out, "%s: a box of %s on %s\n", r.name, r.box.image, r.box.cloud);
 		plan_print(plan, c->globals->verbose, &out);
 		text_safe(&safe, out.data, out.len);
 		fputs(safe.data, stdout);

@@ -23,6 +23,10 @@ enum kind {
 	K_LIST,   /* a list of scalars, or one scalar */
 	K_MATCH,  /* tip */
 	K_FLAVOR, /* a name, or {vcpus, ram, disk} */
+	K_SIZE,   /* "10GiB" */
+	K_PORT,   /* 1 … 65535 */
+	K_FLAG,   /* true or false */
+	K_USER,   /* the name of a login user */
 	K_DB,     /* an engine's name, or a mapping {engine, …options of its adapter} */
 	K_ADAPTER /* the keys below, and those of the tool's adapter */
 };
@@ -44,6 +48,17 @@ static const struct rule {
 	{"/box", "image", K_TEXT},
 	{"/box", "flavor", K_FLAVOR},
 	{"/box", "ttl", K_SPAN},
+	{"/box", "user", K_USER},
+	{"/box", "network", K_TEXT},
+	{"/box", "floating_network", K_TEXT},
+	{"/box", "security_group", K_TEXT},
+	{"/box", "ssh_from", K_TEXT},
+	{"/box", "availability_zone", K_TEXT},
+	{"/box", "volume", K_SIZE},
+	{"/box", "config_drive", K_FLAG},
+	{"/box", "port", K_PORT},
+	{"/box", "proxy", K_TEXT},
+	{"/box", "connect_timeout", K_SPAN},
 	{"/source", "git", K_TEXT},
 	{"/source", "path", K_TEXT},
 	{"/source", "ref", K_TEXT},
@@ -56,6 +71,8 @@ static const struct rule {
 };
 
 #define MAX_RULES_OF_PARENT 32
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
 /* A recipe's own bounds: each is far above what people write and keeps a hostile file small. */
 #define MAX_LIST  2000
 #define MAX_FILES 200
@@ -264,6 +281,44 @@ static int check_depth(const struct recipe *r, const char *ptr, const json_t *v,
 	return 0;
 }
 
+static int check_size(const struct recipe *r, const char *ptr, const char *key, const json_t *v, struct err *err)
+{
+	uint64_t size;
+	struct err why = ERR_INIT;
+	if (check_text(r, ptr, key, v, err) < 0)
+		return -1;
+	return text_parse_size(key, json_string_value(v), &size, &why) < 0 ? yaml_err(&r->y, ptr, err, "%s", why.msg) : 0;
+}
+
+static int check_port(const struct recipe *r, const char *ptr, const char *key, const json_t *v, struct err *err)
+{
+	int64_t port;
+	const char *text = scalar(v);
+	struct err why = ERR_INIT;
+	return text_parse_int(key, text ? text : "", 1, UINT16_MAX, &port, &why) < 0
+		       ? yaml_err(&r->y, ptr, err, "%s", why.msg)
+		       : 0;
+}
+
+static int check_flag(const struct recipe *r, const char *ptr, const char *key, const json_t *v, struct err *err)
+{
+	const char *text = scalar(v);
+	if (text && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
+		return 0;
+	return yaml_err(&r->y, ptr, err, "%s: true or false is wanted here", key);
+}
+
+/* As useradd(8) takes them. */
+static int check_user(const struct recipe *r, const char *ptr, const char *key, const json_t *v, struct err *err)
+{
+	const char *text = scalar(v);
+	enum { USER_MAX = 32 };
+	if (text && strlen(text) <= USER_MAX && ((*text >= 'a' && *text <= 'z') || *text == '_') &&
+	    !text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-")])
+		return 0;
+	return yaml_err(&r->y, ptr, err, "%s: the name of a login user is wanted here", key);
+}
+
 static int check_keys(const struct recipe *r, const char *ptr, const json_t *map, bool open, struct err *err);
 
 static int check_value(const struct recipe *r, const struct rule *rule, const char *ptr, const json_t *v,
@@ -306,6 +361,14 @@ static int check_value(const struct recipe *r, const struct rule *rule, const ch
 		return 0;
 	case K_FLAVOR:
 		return check_flavor(r, ptr, v, err);
+	case K_SIZE:
+		return check_size(r, ptr, rule->key, v, err);
+	case K_PORT:
+		return check_port(r, ptr, rule->key, v, err);
+	case K_FLAG:
+		return check_flag(r, ptr, rule->key, v, err);
+	case K_USER:
+		return check_user(r, ptr, rule->key, v, err);
 	case K_DB:
 		if (!json_is_string(v) && !scalar(json_object_get(v, "engine")))
 			return yaml_err(&r->y, ptr, err,
@@ -445,6 +508,66 @@ static int check_packages(const struct recipe *r, struct err *err)
 	return 0;
 }
 
+/* A size that check_size() has seen, in units, rounded up; 0 when it is not there. */
+static int64_t units_of(const char *text, uint64_t unit)
+{
+	uint64_t bytes = 0;
+	struct err ignored = ERR_INIT;
+	if (!text || text_parse_size("", text, &bytes, &ignored) < 0)
+		return 0;
+	return (int64_t)(bytes / unit + (bytes % unit != 0));
+}
+
+static void resolve_flavor(struct recipe *r)
+{
+	const json_t *flavor = json_object_get(json_object_get(r->y.root, "box"), "flavor");
+	struct err ignored = ERR_INIT;
+	const char *vcpus = scalar(json_object_get(flavor, "vcpus"));
+	r->box.flavor = scalar(flavor);
+	if (vcpus && text_parse_int("vcpus", vcpus, 1, 1024, &r->box.vcpus, &ignored) < 0)
+		r->box.vcpus = 0;
+	r->box.ram_mb = units_of(scalar(json_object_get(flavor, "ram")), MIB);
+	r->box.disk_gb = units_of(scalar(json_object_get(flavor, "disk")), GIB);
+}
+
+/* Where no local box is meant, sshd answers when a whole machine has booted. */
+#define CONNECT_LOCAL  "60s"
+#define CONNECT_REMOTE "5m"
+
+static int resolve_box(struct recipe *r, struct err *err)
+{
+	struct box_spec *box = &r->box;
+	const char *cloud = get2(r, "box", "cloud"), *image = get2(r, "box", "image"), *port = get2(r, "box", "port");
+	const char *config_drive = get2(r, "box", "config_drive");
+	int64_t n = 0;
+	*box = (struct box_spec){
+		.cloud = cloud ? cloud : "local",
+		.image = image ? image : "debian-12",
+		.user = get2(r, "box", "user"),
+		.network = get2(r, "box", "network"),
+		.floating_network = get2(r, "box", "floating_network"),
+		.security_group = get2(r, "box", "security_group"),
+		.ssh_from = get2(r, "box", "ssh_from"),
+		.availability_zone = get2(r, "box", "availability_zone"),
+		.volume_gb = units_of(get2(r, "box", "volume"), GIB),
+		.no_config_drive = config_drive && strcmp(config_drive, "false") == 0,
+	};
+	if (!*box->cloud || strlen(box->cloud) >= BOX_NAME_MAX)
+		return yaml_err(&r->y, "/box/cloud", err, "cloud: local, or the name of an entry of clouds.yaml, is wanted here");
+	if (port && text_parse_int("port", port, 1, UINT16_MAX, &n, err) < 0)
+		return -1;
+	box->port = (int)n;
+	r->proxy = get2(r, "box", "proxy");
+	if (r->proxy && !text_starts(r->proxy, "http://") && !text_starts(r->proxy, "https://"))
+		return yaml_err(&r->y, "/box/proxy", err, "proxy: %s: an URL such as http://10.0.0.1:3128 is wanted", r->proxy);
+	resolve_flavor(r);
+	return span_of(r, "box", "ttl", "4h", &box->ttl_ms, err) < 0 ||
+			       span_of(r, "box", "connect_timeout",
+				       cloud_is_remote(box->cloud) ? CONNECT_REMOTE : CONNECT_LOCAL, &r->connect_ms, err) < 0
+		       ? -1
+		       : 0;
+}
+
 /* From the parsed tree to the fields; everything is checked here. */
 static int recipe_check(struct recipe *r, struct err *err)
 {
@@ -456,14 +579,7 @@ static int recipe_check(struct recipe *r, struct err *err)
 	r->name = get2(r, "name", NULL);
 	if (!r->name)
 		return yaml_err(&r->y, "", err, "name: missing");
-	r->cloud = get2(r, "box", "cloud");
-	r->cloud = r->cloud ? r->cloud : "local";
-	if (strcmp(r->cloud, "local") != 0)
-		return yaml_err(&r->y, "/box/cloud", err, "cloud: %s: only local is known", r->cloud);
-	r->image = get2(r, "box", "image");
-	r->image = r->image ? r->image : "debian-12";
-	if (span_of(r, "box", "ttl", "4h", &r->ttl_ms, err) < 0 ||
-	    span_of(r, "migrations", "timeout", "10m", &ms, err) < 0)
+	if (resolve_box(r, err) < 0 || span_of(r, "migrations", "timeout", "10m", &ms, err) < 0)
 		return -1;
 	r->step_timeout_s = ms / 1000;
 	r->setup_timeout_s = 3600;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/sshkit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fs.h"
@@ -54,8 +55,25 @@ int sshkit_box(struct db *db, const char *pick, struct box *box, struct err *err
 				       only.n ? "name a box; `stepbox ls` lists them" : "there is no box");
 		*box = only.box;
 	}
+	/* Of a cloud, ssh itself will tell: the question costs a login there. */
+	if (cloud_is_remote(box->cloud))
+		return 0;
 	int alive = cloud_alive(db, box->name, err);
 	if (alive == 0)
 		return err_set(err, ERR_BOX, 0, "box %s: it is gone; `stepbox gc` clears it away", box->name);
 	return alive < 0 ? -1 : 0;
+}
+
+int sshkit_target(const struct box *box, struct ssh_target *t, struct err *err)
+{
+	AUTO_BUF pem = buf_make(sizeof(t->private_pem) - 1);
+	*t = (struct ssh_target){.port = box->port};
+	snprintf(t->address, sizeof(t->address), "%s", box->address);
+	snprintf(t->user, sizeof(t->user), "%s", box->user);
+	if (key_blob_of_line(box->host_key, t->host_blob, err) < 0 ||
+	    fs_read(box->key_path, sizeof(t->private_pem) - 1, &pem, err) < 0)
+		return err_ctx(err, "box %s", box->name);
+	memcpy(t->private_pem, pem.data, pem.len + 1);
+	explicit_bzero(pem.data, pem.len);
+	return 0;
 }

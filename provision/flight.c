@@ -27,6 +27,7 @@
 #define BLOCK          ((size_t)64 << 10) /* less than a quarter of the SSH window */
 #define PAYLOAD_BLOCK  ((size_t)256 << 10)
 #define SCRIPT_MAX     ((size_t)20 << 10) /* bootstrap.sh: one packet has room for 32 KiB */
+#define ORDER_MAX      ((size_t)10 << 10) /* in base64, beside it */
 #define RIDE_MAX       ((size_t)512 << 10) /* well inside sshd's window of 2 MiB: cannot stall on a box that has the run */
 #define ANSWER_MS      60000
 #define BLOCK_MS       120000 /* for one block of the payload: 2 KB/s is the slowest link we bear */
@@ -39,7 +40,8 @@
 /* One connection with a command of bootstrap.sh on it. */
 struct talk {
 	struct ssh *ssh;
-	struct buf in; /* received, not yet used */
+	const char *user; /* borrowed: logged in as */
+	struct buf in;    /* received, not yet used */
 	char marker[JOURNAL_NONCE_LEN + 1];
 	mono_ms deadline; /* for each answer */
 };
@@ -54,6 +56,11 @@ static bool is_hex(const char *s, size_t len)
 	return strlen(s) == len && strspn(s, "0123456789abcdef") == len;
 }
 
+static bool needs_sudo(const struct talk *t)
+{
+	return strcmp(t->user, "root") != 0;
+}
+
 /* Starts the bootstrap with these arguments (plain words); `ride` goes in behind it. A command that ended early is no
  * error here: what it said is the better one. */
 static int talk_start(struct talk *t, const char *args, const struct buf *ride, struct err *err)
@@ -66,8 +73,13 @@ static int talk_start(struct talk *t, const char *args, const struct buf *ride, 
 		return err_set(err, ERR_USER, EFBIG, "bootstrap.sh: over %zu KiB", SCRIPT_MAX >> 10);
 	random_hex(t->marker, sizeof(t->marker) / 2);
 	t->in = buf_make(NOISE_MAX + BLOCK);
-	buf_adds(&command, "exec sh -c 'printf \"STEPBOX %s\\n\" \"$1\"; eval \"$(printf %s \"$2\" | base64 -d)\"' ");
-	buf_addf(&command, "stepbox %s ", t->marker);
+	if (needs_sudo(t))
+		buf_adds(&command, "exec sh -c 'printf \"LOGIN %s\\n\" \"$2\"; c=$1; shift; "
+				   "exec sudo -n -H sh -c \"$c\" stepbox \"$@\"' stepbox ");
+	else
+		buf_adds(&command, "exec sh -c ");
+	buf_adds(&command, "'printf \"STEPBOX %s\\n\" \"$1\"; eval \"$(printf %s \"$2\" | base64 -d)\"' ");
+	buf_addf(&command, needs_sudo(t) ? "%s " : "stepbox %s ", t->marker);
 	base64_encode(&command, script.data, script.len);
 	buf_addf(&command, " %s", args);
 	if (ssh_exec(t->ssh, command.data, t->deadline, err) < 0)
@@ -88,7 +100,26 @@ static int talk_more(struct talk *t, struct err *err)
 	return got > 0 ? 0 : got == 0 ? 1 : -1;
 }
 
-/* Drops everything up to and with the marker line. ENODATA: the command ended without it. */
+/* The command ended without its marker: whose fault is that? */
+static int no_marker(const struct talk *t, struct err *err)
+{
+	AUTO_BUF said = buf_make(LINE_MAX_LEN);
+	AUTO_FREE char *login = xasprintf("LOGIN %s\n", t->marker);
+	const char *at = memmem(t->in.data, t->in.len, login, strlen(login));
+	size_t skip = at ? (size_t)(at - t->in.data) + strlen(login) : 0;
+	size_t len = t->in.len - skip;
+	while (len && t->in.data[skip + len - 1] == '\n')
+		len--;
+	text_safe_line(&said, t->in.data + skip, len < 1024 ? len : 1024, 300);
+	/* Without a word it was cut off, perhaps with its session. */
+	if (at && said.len)
+		return err_set(err, ERR_BOX, EPERM, "%s may not become root with `sudo -n` on the box: %s", t->user,
+			       said.data);
+	return err_set(err, ERR_BOX, ENODATA, "the login shell does not run our command; it said: %s",
+		       said.len ? said.data : "nothing");
+}
+
+/* Drops everything up to and with the marker line. ENODATA: the command ended without it; EPERM: and sudo said why. */
 static int talk_await_marker(struct talk *t, struct err *err)
 {
 	AUTO_FREE char *marker = xasprintf("STEPBOX %s\n", t->marker);
@@ -101,12 +132,8 @@ static int talk_await_marker(struct talk *t, struct err *err)
 		int rc = t->in.len > NOISE_MAX ? 1 : talk_more(t, err);
 		if (rc < 0)
 			return -1;
-		if (rc > 0) {
-			AUTO_BUF said = buf_make(LINE_MAX_LEN);
-			text_safe_line(&said, t->in.data, t->in.len < 1024 ? t->in.len : 1024, 300);
-			return err_set(err, ERR_BOX, ENODATA, "the login shell does not run our command; it said: %s",
-				       said.len ? said.data : "nothing");
-		}
+		if (rc > 0)
+			return no_marker(t, err);
 	}
 }
 
@@ -244,16 +271,17 @@ static int send_payload(struct ssh *s, const struct cargo *c, struct err *err)
 
 struct flying {
 	const struct flight *f;
+	const struct ssh_target *target;
 	struct cargo cargo;
 	struct journal *journal; /* borrowed */
 	bool flown_before;       /* an earlier connection may have brought the run */
 	int mute;                /* sessions in a row that ended before the marker */
 };
 
-static void say(const struct flying *fl, const char *what)
+static void say(const struct flying *fl, enum flight_event kind, const char *text)
 {
 	if (fl->f->event)
-		fl->f->event(fl->f->event_ctx, what);
+		fl->f->event(fl->f->event_ctx, kind, text, NULL);
 }
 
 /* From the start of the bootstrap until it says `follow`: *running. */
@@ -269,7 +297,7 @@ static int board(struct flying *fl, struct talk *t, bool *running, struct err *e
 	    talk_line(t, &line, err) < 0)
 		return -1;
 	if (strcmp(line.data, "send") == 0) {
-		say(fl, "sending the plan");
+		say(fl, FLIGHT_STAGE, "sending the plan");
 		if ((!ride && ssh_write(t->ssh, c->text.data, c->text.len, clock_deadline(BLOCK_MS), err) < 0) ||
 		    (c->payload_len && send_payload(t->ssh, c, err) < 0)) {
 			if (err->code != EPIPE)
@@ -311,12 +339,14 @@ static int follow(struct flying *fl, struct talk *t, bool running, bool *again, 
 /* One connection's worth. *again: what went wrong is the connection's fault. */
 static int fly_once(struct flying *fl, struct ssh *s, bool *again, struct err *err)
 {
-	CLEANUP(talk_finish) struct talk t = {.ssh = s, .in = buf_make(0), .deadline = clock_deadline(ANSWER_MS)};
+	CLEANUP(talk_finish)
+	struct talk t = {.ssh = s, .user = fl->target->user, .in = buf_make(0), .deadline = clock_deadline(ANSWER_MS)};
 	bool running = false;
 	*again = false;
 	if (board(fl, &t, &running, err) < 0) {
 		fl->mute = err->code == ENODATA ? fl->mute + 1 : 0;
-		*again = err->reach == ERR_BOX && err->code != EREMOTEIO && err->code != EPROTO && fl->mute < MUTE_MAX;
+		*again = err->reach == ERR_BOX && err->code != EREMOTEIO && err->code != EPROTO && err->code != EPERM &&
+			 fl->mute < MUTE_MAX;
 		return -1;
 	}
 	fl->mute = 0;
@@ -332,9 +362,30 @@ static int check_flight(const struct flight *f, struct err *err)
 	return 0;
 }
 
+static void on_stage(void *ctx, const char *stage, const char *detail)
+{
+	const struct flying *fl = ctx;
+	if (fl->f->event)
+		fl->f->event(fl->f->event_ctx, FLIGHT_CONTACT, stage, detail);
+}
+
+static bool is_gone(void *ctx)
+{
+	const struct flying *fl = ctx;
+	return fl->f->gone && fl->f->gone(fl->f->event_ctx);
+}
+
+/* After a drop, what the box is busy with matters more than the stages of getting back to it. */
+static struct ssh *dial(struct flying *fl, bool first, mono_ms deadline, struct err *err)
+{
+	struct ssh_watch watch = {
+		.stage = first ? on_stage : NULL, .gone = is_gone, .ctx = fl, .fresh = first && fl->f->fresh};
+	return ssh_connect_while(fl->target, deadline, WAIT_STOPPABLE, &watch, err);
+}
+
 /* Connects again and goes on until the trailer came, the box stayed away too long without any progress, or something
  * happened that no new connection mends. */
-static int fly(struct flying *fl, const struct ssh_target *target, struct ssh *first, mono_ms deadline, struct err *err)
+static int fly(struct flying *fl, struct ssh *first, mono_ms deadline, struct err *err)
 {
 	CLEANUP(ssh_closep) struct ssh *s = first;
 	int64_t pause = PAUSE_FIRST_MS;
@@ -342,11 +393,10 @@ static int fly(struct flying *fl, const struct ssh_target *target, struct ssh *f
 	for (;;) {
 		uint64_t before = journal_offset(fl->journal);
 		bool again;
-		if (!s &&
-		    !(s = ssh_connect_while(target, deadline, WAIT_STOPPABLE, fl->f->gone, fl->f->event_ctx, err)))
+		if (!s && !(s = dial(fl, !dropped, deadline, err)))
 			return -1;
 		if (dropped)
-			say(fl, "connected again");
+			say(fl, FLIGHT_BACK, "connected again");
 		if (fly_once(fl, s, &again, err) == 0)
 			return 0;
 		ssh_closep(&s);
@@ -360,7 +410,7 @@ static int fly(struct flying *fl, const struct ssh_target *target, struct ssh *f
 			return err_ctx(err, "lost for too long");
 		dropped = true;
 		AUTO_FREE char *what = xasprintf("connection lost, connecting again: %s", err->msg);
-		say(fl, what);
+		say(fl, FLIGHT_DROP, what);
 		journal_rewind(fl->journal);
 		err_clear(err);
 		if (wait_ms(pause, WAIT_STOPPABLE, err) < 0)
@@ -372,12 +422,12 @@ static int fly(struct flying *fl, const struct ssh_target *target, struct ssh *f
 int flight_run(const struct ssh_target *target, struct ssh *first, const struct flight *f, struct journal *j,
 	       mono_ms connect_deadline, struct err *err)
 {
-	struct flying fl = {.f = f, .journal = j, .cargo = {.payload = -1}};
+	struct flying fl = {.f = f, .target = target, .journal = j, .cargo = {.payload = -1}};
 	int rc = check_flight(f, err);
 	if (rc == 0)
 		rc = cargo_load(&fl.cargo, f, err);
 	if (rc == 0)
-		rc = fly(&fl, target, first, connect_deadline, err);
+		rc = fly(&fl, first, connect_deadline, err);
 	else
 		ssh_close(first);
 	cargo_finish(&fl.cargo);
@@ -393,7 +443,7 @@ static struct ssh *ask(const struct ssh_target *target, struct talk *t, const ch
 	CLEANUP(ssh_closep) struct ssh *s = ssh_connect(target, deadline, mode, err);
 	if (!s)
 		return NULL;
-	*t = (struct talk){.ssh = s, .in = buf_make(0), .deadline = deadline};
+	*t = (struct talk){.ssh = s, .user = target->user, .in = buf_make(0), .deadline = deadline};
 	if (talk_start(t, args, NULL, err) < 0 || talk_await_marker(t, err) < 0 || talk_line(t, line, err) < 0)
 		return NULL;
 	return TAKE(s);
@@ -450,4 +500,29 @@ int flight_fetch_dump(const struct ssh_target *target, const char *run, const ch
 	if (!s || read_dump(&t, &line, sha256, out, err) < 0)
 		return err_ctx(err, "dump %.12s of run %s", sha256, run);
 	return 0;
+}
+
+int flight_order(const struct ssh_target *target, const char *text, struct buf *out, mono_ms deadline, struct err *err)
+{
+	CLEANUP(talk_finish) struct talk t = {.in = buf_make(0)};
+	AUTO_BUF args = buf_make(ORDER_MAX);
+	AUTO_BUF line = buf_make(LINE_MAX_LEN);
+	int64_t code;
+	buf_adds(&args, "order ");
+	base64_encode(&args, text, strlen(text));
+	if (args.overflow)
+		return err_set(err, ERR_BUG, E2BIG, "an order of %zu bytes", strlen(text));
+	CLEANUP(ssh_closep) struct ssh *s = ask(target, &t, args.data, WAIT_STOPPABLE, &line, deadline, err);
+	if (!s)
+		return -1;
+	if (!text_starts(line.data, "ordered ") ||
+	    text_parse_int("exit code", line.data + strlen("ordered "), 0, 255, &code, err) < 0)
+		return talk_unknown(&line, err);
+	int rc = 0;
+	while (rc == 0 && t.in.len <= NOISE_MAX)
+		rc = talk_more(&t, err);
+	if (rc < 0)
+		return -1;
+	(void)buf_add(out, t.in.data, t.in.len < out->max - out->len ? t.in.len : out->max - out->len);
+	return (int)code;
 }

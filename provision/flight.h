@@ -10,6 +10,16 @@
 #include "provision/journal.h"
 #include "provision/ssh.h"
 
+/* What a flight tells of. */
+enum flight_event {
+	FLIGHT_CONTACT, /* first contact, against the connect deadline: a stage of ssh_connect_while() */
+	FLIGHT_STAGE,   /* what is done now: "sending the plan" */
+	FLIGHT_DROP,    /* "connection lost, connecting again: …" */
+	FLIGHT_BACK,    /* "connected again" */
+};
+
+/* Whoever the login user is: on the box, everything is root's. Another user than root becomes root by `sudo -n`; where
+ * that is not possible the answer is ERR_BOX with code EPERM, at once. */
 struct flight {
 	const char *run;     /* run id: names the directory ~/.stepbox/RUN on the box */
 	const char *nonce;   /* 32 hex digits */
@@ -17,8 +27,9 @@ struct flight {
 	const char *plan;    /* plan_script(); NULL: only follow */
 	const char *payload; /* local file sent beside the plan (source.tar), checked by SHA-256; NULL: none */
 	int64_t drop_ms;     /* how long to go on reconnecting after a drop (0: 120 s) */
-	/* Told of what happens to the connection; may be NULL. */
-	void (*event)(void *ctx, const char *what);
+	bool fresh;          /* the first contact is with a cloud box in its first boot: see struct ssh_watch */
+	/* detail: a few words more, foreign, or NULL. May be NULL. */
+	void (*event)(void *ctx, enum flight_event kind, const char *text, const char *detail);
 	/* Asked while nothing answers: is the box known to be gone? Then there is nothing to wait for. May be NULL. */
 	bool (*gone)(void *ctx);
 	void *event_ctx;
@@ -37,5 +48,10 @@ int flight_stop(const struct ssh_target *target, const char *run, mono_ms deadli
 /* The bytes of a dump the runner keeps by hash, for when a delta does not check. */
 int flight_fetch_dump(const struct ssh_target *target, const char *run, const char *sha256, struct buf *out,
 		      mono_ms deadline, struct err *err) MUST_USE;
+
+/* Runs a short shell text on the box, as root, without stdin; what it says (stdout and stderr) is appended to out, up
+ * to its maximum. Returns its exit code, 0 to 255, or -1. */
+int flight_order(const struct ssh_target *target, const char *text, struct buf *out, mono_ms deadline,
+		 struct err *err) MUST_USE;
 
 #endif

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,10 +24,16 @@
  * - freeing sends, so our callbacks stop touching the descriptor first (`closing`): by then its number may belong to
  *   another thread. */
 
-#define TCP_ATTEMPT_MS       5000  /* one connect(): old kernels back off 1, 3, 7, 15 s, a new SYN is quicker */
+#define TCP_ATTEMPT_MS       2000  /* one connect(): no link is slower */
+#define RACE_MS              250   /* between connects to a silent port: kernels repeat a SYN after 1, 3, 7, 15 s */
+#define RACE_MAX             8     /* TCP_ATTEMPT_MS / RACE_MS */
 #define HANDSHAKE_MS         30000 /* connected to login; a port that accepts and stays silent is tried again */
 #define RETRY_FIRST_MS       10
 #define RETRY_MAX_MS         250
+#define RETRY_ODD_MS         1000 /* what the box said may change; sshd 9.8 and later shuts out who asks too often */
+#define ODD_KEY_MS           20000
+#define YOUNG_MS             10000
+#define ODD_LOGIN_MS         6000
 #define ASK_MS               1000  /* between questions whether the box is gone */
 #define DEAD_MS              30000 /* no TCP acknowledgement for so long is death */
 #define KEEPALIVE_IDLE_S     10
@@ -225,26 +232,6 @@ static void set_socket_options(int fd)
 		(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(options[i].value));
 }
 
-static int connect_socket(struct ssh *s, const struct sockaddr *to, socklen_t to_len, mono_ms deadline, struct err *err)
-{
-	s->fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (s->fd < 0)
-		return err_sys(err, ERR_BOX, errno, "%s: socket", s->label);
-	set_socket_options(s->fd);
-	int cause = connect(s->fd, to, to_len) == 0 ? 0 : errno;
-	if (cause == EINPROGRESS) {
-		mono_ms cap = clock_deadline(TCP_ATTEMPT_MS);
-		int rc = wait_fd(s->fd, POLLOUT, deadline < cap ? deadline : cap, s->mode, err);
-		if (rc < 0)
-			return -1;
-		socklen_t len = sizeof(cause);
-		cause = ETIMEDOUT;
-		if (rc > 0 && getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &cause, &len) < 0)
-			cause = errno;
-	}
-	return cause ? err_sys(err, ERR_BOX, cause, "%s: connecting", s->label) : 0;
-}
-
 static int handshake(struct ssh *s, mono_ms deadline, struct err *err)
 {
 	s->session = libssh2_session_init_ex(NULL, NULL, NULL, s);
@@ -295,80 +282,305 @@ static int login(struct ssh *s, const struct ssh_target *t, mono_ms deadline, st
 	return 0;
 }
 
-static struct ssh *ssh_new(const struct ssh_target *t, enum wait_mode mode)
+/* ---- from the first SYN to the login ---- */
+
+enum stage { STAGE_NONE, STAGE_PORT, STAGE_HOST_KEY, STAGE_LOGIN };
+
+/* One ssh_connect(). */
+struct contact {
+	const struct ssh_target *target;
+	const struct ssh_watch *watch;
+	struct sockaddr_storage to;
+	socklen_t to_len;
+	mono_ms began, deadline;
+	enum wait_mode mode;
+	char label[80];
+	/* connects under way: raced[i] ends at until[i], the last one began at `raced_at` */
+	int epoll, raced[RACE_MAX];
+	mono_ms until[RACE_MAX], raced_at;
+	size_t n_raced;
+	/* when to try again, and to ask */
+	mono_ms next, ask_at;
+	int64_t pause;
+	/* what was told */
+	enum stage stage;
+	int why;
+	/* what was seen; 0: not yet */
+	mono_ms closed_at, odd_key_at, odd_login_at;
+};
+
+static void make_label(const struct ssh_target *t, char *label, size_t size)
+{
+	snprintf(label, size, strchr(t->address, ':') ? "[%s]:%d" : "%s:%d", t->address, t->port);
+}
+
+static int contact_init(struct contact *c, struct err *err)
+{
+	make_label(c->target, c->label, sizeof(c->label));
+	c->to_len = parse_address(c->target, &c->to);
+	if (!c->to_len)
+		return err_set(err, ERR_BUG, EINVAL, "%s: not a numeric address and port", c->label);
+	c->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (c->epoll < 0)
+		return err_sys(err, ERR_BOX, errno, "%s: epoll", c->label);
+	c->began = c->next = clock_mono();
+	c->ask_at = c->began + ASK_MS;
+	c->pause = RETRY_FIRST_MS;
+	return 0;
+}
+
+static void race_end(struct contact *c)
+{
+	for (size_t i = 0; i < c->n_raced; i++)
+		fd_closep(&c->raced[i]); /* leaves the epoll by itself */
+	c->n_raced = 0;
+}
+
+static void contact_finish(struct contact *c)
+{
+	race_end(c);
+	fd_closep(&c->epoll);
+}
+
+/* why: an errno, 0 at the beginning of a stage. */
+static void tell(struct contact *c, enum stage stage, int why, const char *detail)
+{
+	bool back = stage == STAGE_PORT && why; /* what is behind a closed port does not count any longer */
+	if (stage < c->stage ? !back : stage == c->stage && (!why || why == c->why))
+		return;
+	c->stage = stage;
+	c->why = why;
+	if (!c->watch || !c->watch->stage)
+		return;
+	char port[32];
+	snprintf(port, sizeof(port), "port %d", c->target->port);
+	c->watch->stage(c->watch->ctx,
+			stage == STAGE_PORT       ? port
+			: stage == STAGE_HOST_KEY ? "host key"
+						  : "login",
+			detail);
+}
+
+static void port_is_closed(struct contact *c, int why, struct err *err)
+{
+	err_sys(err, ERR_BOX, why, "%s: connecting", c->label);
+	c->closed_at = clock_mono();
+	tell(c, STAGE_PORT, why, strerror(why));
+}
+
+static int give_up(const struct contact *c, struct err *err)
+{
+	char span[32];
+	char last[sizeof(err->msg)];
+	if (err->reach == ERR_NONE)
+		err_sys(err, ERR_BOX, ETIMEDOUT, "%s: connecting", c->label);
+	clock_span(clock_mono() - c->began, span);
+	memcpy(last, err->msg, sizeof(last));
+	return err_set(err, ERR_BOX, err->code, "%.900s (given up after %s)", last, span);
+}
+
+/* The next attempt after one that did not succeed. */
+static void try_again_in(struct contact *c, int64_t ms)
+{
+	c->next = clock_deadline(ms ? ms : c->pause);
+	c->pause = c->pause * 2 < RETRY_MAX_MS ? c->pause * 2 : RETRY_MAX_MS;
+}
+
+static int take_fd(int *fd)
+{
+	int taken = *fd;
+	*fd = -1;
+	return taken;
+}
+
+/* Begins a connect. Returns a connected socket or -1: it is under way, or was refused. */
+static int race_start(struct contact *c, struct err *err)
+{
+	AUTO_CLOSE int fd = socket(c->to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int why = fd < 0 ? errno : 0;
+	c->raced_at = clock_mono();
+	try_again_in(c, 0);
+	if (why == 0) {
+		set_socket_options(fd);
+		why = connect(fd, (struct sockaddr *)&c->to, c->to_len) == 0 ? 0 : errno;
+	}
+	if (why == 0)
+		return take_fd(&fd);
+	struct epoll_event ev = {.events = EPOLLOUT, .data.fd = fd};
+	if (why == EINPROGRESS && epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &ev) == 0) {
+		c->raced[c->n_raced] = take_fd(&fd);
+		c->until[c->n_raced++] = c->raced_at + TCP_ATTEMPT_MS;
+	} else if (c->n_raced == 0) {
+		port_is_closed(c, why, err);
+	}
+	return -1;
+}
+
+/* Takes raced[i] out; the others stay in the order they began. */
+static int race_take(struct contact *c, size_t i)
+{
+	int fd = c->raced[i];
+	c->n_raced--;
+	memmove(c->raced + i, c->raced + i + 1, (c->n_raced - i) * sizeof(c->raced[0]));
+	memmove(c->until + i, c->until + i + 1, (c->n_raced - i) * sizeof(c->until[0]));
+	return fd;
+}
+
+/* Looks at the connects under way; the first that is through is returned, else -1. */
+static int race_look(struct contact *c, struct err *err)
+{
+	struct epoll_event ready[RACE_MAX];
+	int n = epoll_wait(c->epoll, ready, RACE_MAX, 0);
+	for (int k = 0; k < n; k++) {
+		size_t i = 0;
+		while (c->raced[i] != ready[k].data.fd)
+			i++;
+		AUTO_CLOSE int fd = race_take(c, i);
+		int why = 0;
+		socklen_t len = sizeof(why);
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) == 0 && why == 0)
+			return take_fd(&fd);
+		port_is_closed(c, why ? why : errno, err);
+	}
+	while (c->n_raced && clock_mono() >= c->until[0]) {
+		close(race_take(c, 0));
+		port_is_closed(c, ETIMEDOUT, err);
+	}
+	return -1;
+}
+
+/* When to begin the next connect. While one is under way, the port is perhaps only far. */
+static mono_ms race_next(const struct contact *c)
+{
+	if (c->n_raced == RACE_MAX)
+		return DEADLINE_NEVER;
+	mono_ms apart = c->raced_at + RACE_MS;
+	return c->n_raced && c->next < apart ? apart : c->next;
+}
+
+static int ask_gone(struct contact *c, struct err *err)
+{
+	if (!c->watch || !c->watch->gone || clock_mono() < c->ask_at)
+		return 0;
+	if (c->watch->gone(c->watch->ctx))
+		return err_set(err, ERR_BOX, ENODEV, "%s: the box is gone", c->label);
+	c->ask_at = clock_deadline(ASK_MS);
+	return 0;
+}
+
+/* Waits for the port. Returns the socket that connected first, or -1. */
+static int open_port(struct contact *c, struct err *err)
+{
+	tell(c, STAGE_PORT, 0, NULL);
+	for (;;) {
+		mono_ms now = clock_mono();
+		int fd = now >= race_next(c) ? race_start(c, err) : -1;
+		if (fd < 0)
+			fd = race_look(c, err);
+		if (fd >= 0)
+			return fd;
+		mono_ms wake = race_next(c);
+		if (c->n_raced && c->until[0] < wake)
+			wake = c->until[0];
+		if (now >= c->deadline || (wake >= c->deadline && !c->n_raced))
+			return give_up(c, err);
+		if (ask_gone(c, err) < 0)
+			return -1;
+		struct err stopped = ERR_INIT;
+		if (wait_fd(c->epoll, POLLIN, wake < c->deadline ? wake : c->deadline, c->mode, &stopped) < 0) {
+			*err = stopped;
+			return -1;
+		}
+	}
+}
+
+static struct ssh *ssh_new(const struct contact *c, int fd)
 {
 	struct ssh *s = xcalloc(1, sizeof(*s));
-	s->fd = -1;
-	s->mode = mode;
+	s->fd = fd;
+	s->mode = c->mode;
 	s->quickack = true;
 	s->inbox = buf_make(INBOX_MAX + PIECE); /* a half sent packet is ended also when it is full */
-	snprintf(s->label, sizeof(s->label), strchr(t->address, ':') ? "[%s]:%d" : "%s:%d", t->address, t->port);
+	memcpy(s->label, c->label, sizeof(s->label));
 	return s;
 }
 
-/* One attempt from SYN to login. *again: the box may just not be up yet. */
-static struct ssh *attempt(const struct ssh_target *t, mono_ms deadline, enum wait_mode mode, bool *again,
-			   struct err *err)
+static bool within(mono_ms *since, int64_t ms)
 {
-	CLEANUP(ssh_closep) struct ssh *s = ssh_new(t, mode);
-	struct sockaddr_storage to;
-	socklen_t to_len = parse_address(t, &to);
-	*again = false;
-	if (!to_len) {
-		err_set(err, ERR_BUG, EINVAL, "%s: not a numeric address and port", s->label);
-		return NULL;
+	mono_ms now = clock_mono();
+	if (!*since)
+		*since = now;
+	return now - *since < ms;
+}
+
+/* Is what ended this attempt passing? Then it is tried again; *pause says when (0: soon). */
+static bool is_passing(struct contact *c, const struct ssh *s, const struct err *err, int64_t *pause)
+{
+	bool fresh = c->watch && c->watch->fresh;
+	mono_ms now = clock_mono();
+	*pause = RETRY_ODD_MS;
+	if (err->reach != ERR_BOX)
+		return false;
+	if (err->code == EACCES)
+		return fresh && within(&c->odd_login_at, ODD_LOGIN_MS);
+	if (err->code != EKEYREJECTED && (err->code == ETIMEDOUT || s->cut)) {
+		*pause = 0;
+		c->closed_at = now;
+		return true;
 	}
-	if (connect_socket(s, (struct sockaddr *)&to, to_len, deadline, err) < 0) {
-		*again = err->reach == ERR_BOX;
-		return NULL;
-	}
+	/* A host key of another kind only shows as no algorithm in common. */
+	return fresh && c->stage == STAGE_HOST_KEY && c->closed_at && now - c->closed_at < YOUNG_MS &&
+	       within(&c->odd_key_at, ODD_KEY_MS);
+}
+
+/* Handshake, host key and login on a connected socket. *again: it may go better next time, from c->next on. */
+static struct ssh *greet(struct contact *c, int fd, bool *again, struct err *err)
+{
+	CLEANUP(ssh_closep) struct ssh *s = ssh_new(c, fd);
 	mono_ms cap = clock_deadline(HANDSHAKE_MS);
-	if (deadline < cap)
-		cap = deadline;
-	if (handshake(s, cap, err) < 0 || check_host_key(s, t, err) < 0 || login(s, t, cap, err) < 0) {
-		/* Only what the socket itself says is passing: sshd not up yet, its start limit, a drop. */
-		*again = err->reach == ERR_BOX && (err->code == ETIMEDOUT || (err->code == ECONNRESET && s->cut));
-		return NULL;
+	int64_t pause;
+	if (c->deadline < cap)
+		cap = c->deadline;
+	err_clear(err);
+	tell(c, STAGE_HOST_KEY, 0, NULL);
+	if (handshake(s, cap, err) == 0 && check_host_key(s, c->target, err) == 0) {
+		tell(c, STAGE_LOGIN, 0, NULL);
+		if (login(s, c->target, cap, err) == 0)
+			return TAKE(s);
 	}
-	return TAKE(s);
+	*again = is_passing(c, s, err, &pause);
+	if (*again) {
+		tell(c, c->stage, err->code, err->msg);
+		try_again_in(c, pause);
+	} else if (err->code == EKEYREJECTED && c->watch && c->watch->fresh) {
+		err_ctx(err, "the image may be without cloud-init, or it did not find what the box was given");
+	}
+	return NULL;
 }
 
 struct ssh *ssh_connect(const struct ssh_target *target, mono_ms deadline, enum wait_mode mode, struct err *err)
 {
-	return ssh_connect_while(target, deadline, mode, NULL, NULL, err);
+	return ssh_connect_while(target, deadline, mode, NULL, err);
 }
 
 struct ssh *ssh_connect_while(const struct ssh_target *target, mono_ms deadline, enum wait_mode mode,
-			      bool (*gone)(void *ctx), void *ctx, struct err *err)
+			      const struct ssh_watch *watch, struct err *err)
 {
-	mono_ms began = clock_mono(), ask_at = began + ASK_MS;
-	for (int64_t pause = RETRY_FIRST_MS;; pause = pause * 2 < RETRY_MAX_MS ? pause * 2 : RETRY_MAX_MS) {
-		bool again;
-		struct ssh *s = attempt(target, deadline, mode, &again, err);
-		if (s || !again)
-			return s;
-		if (gone && clock_mono() >= ask_at) {
-			if (gone(ctx)) {
-				err_set(err, ERR_BOX, ENODEV, "%s:%d: the box is gone", target->address, target->port);
-				return NULL;
-			}
-			ask_at = clock_deadline(ASK_MS);
-		}
-		mono_ms next = clock_deadline(pause);
-		if (next >= deadline) {
-			char span[32];
-			char last[sizeof(err->msg)];
-			clock_span(clock_mono() - began, span);
-			memcpy(last, err->msg, sizeof(last));
-			err_set(err, ERR_BOX, err->code, "%.900s (given up after %s)", last, span);
+	CLEANUP(contact_finish)
+	struct contact c = {.target = target, .watch = watch, .deadline = deadline, .mode = mode, .epoll = -1};
+	struct ssh *s = NULL;
+	bool again = true;
+	err_clear(err);
+	if (contact_init(&c, err) < 0)
+		return NULL;
+	while (!s && again) {
+		int fd = open_port(&c, err);
+		if (fd < 0)
 			return NULL;
-		}
-		struct err stopped = ERR_INIT;
-		if (wait_fd(-1, 0, next, mode, &stopped) < 0) {
-			*err = stopped;
-			return NULL;
-		}
+		race_end(&c);
+		s = greet(&c, fd, &again, err);
 	}
+	return s;
 }
 
 void ssh_close(struct ssh *s)

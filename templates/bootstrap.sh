@@ -6,9 +6,11 @@
 #     fly RUN NONCE OFFSET [TEXT_BYTES TEXT_SHA RUNNER_BYTES PLAN_BYTES PAYLOAD_BYTES PAYLOAD_SHA]
 #     stop RUN
 #     dump RUN SHA256
+#     order TEXT_IN_BASE64
 #
 # It answers in lines: `send` (wants runner, plan and payload on stdin), `follow running|ended` (the journal's bytes from
-# the offset come behind it), `stopped`, `dump BYTES`, or `error TEXT`.
+# the offset come behind it), `stopped`, `dump BYTES` (and they), `ordered EXIT_CODE` (and what the order said), or
+# `error TEXT`.
 
 say()
 {
@@ -168,8 +170,19 @@ dump()
 	exec cat "$dir/dumps/$1"
 }
 
+# The text is where the others have their run.
+order()
+{
+	text=$(printf %s "$run" | base64 -d)
+	said=$(sh -c "$text" stepbox </dev/null 2>&1)
+	say ordered "$?"
+	say "$said"
+}
+
 bootstrap()
 {
+	# All that follows is the same as for who logged in as root; and the command is long.
+	unset SUDO_COMMAND SUDO_USER SUDO_UID SUDO_GID
 	act=$3
 	run=$4
 	shift 4

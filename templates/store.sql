@@ -86,3 +86,29 @@ CREATE TABLE blobs (
 );
 CREATE INDEX runs_started ON runs (started);
 CREATE INDEX steps_dump ON steps (dump);
+-- version 2
+-- Clouds with an account. `account`: whose boxes they are (cloud/session.h: os_account), so that an edited clouds.yaml never
+-- makes another project's 404 look like "gone"; `asked`: wall second when the create request left, 0 before.
+ALTER TABLE boxes ADD COLUMN account TEXT NOT NULL DEFAULT '';
+ALTER TABLE boxes ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+-- What boxes need besides their server, made by us: security groups, floating IPs, volumes. One part may serve several boxes;
+-- it goes with the last of them. `name` is how it is found in the cloud while its id is not known.
+CREATE TABLE parts (
+	n INTEGER PRIMARY KEY AUTOINCREMENT,
+	kind TEXT NOT NULL CHECK (kind IN ('security_group', 'floating_ip', 'volume')),
+	name TEXT NOT NULL,
+	cloud TEXT NOT NULL,
+	account TEXT NOT NULL,
+	state TEXT NOT NULL CHECK (state IN ('wanted', 'created', 'deleting', 'gone')),
+	id TEXT NOT NULL DEFAULT '',
+	asked INTEGER NOT NULL
+);
+CREATE TABLE part_uses (
+	part INTEGER NOT NULL REFERENCES parts(n) ON DELETE CASCADE,
+	box TEXT NOT NULL,
+	PRIMARY KEY (part, box)
+);
+CREATE INDEX part_uses_box ON part_uses (box);
+-- Which store this is: metadata of servers tells it, so that gc knows what only this store can have made.
+CREATE TABLE identity (store TEXT NOT NULL);
+INSERT INTO identity VALUES (lower(hex(randomblob(8))));

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,7 +38,8 @@ struct sshd {
 	pid_t pid;
 	int port;
 	struct key host, login;
-	const char *netns; /* file of the network namespace it runs in; NULL: ours */
+	const char *netns;  /* file of the network namespace it runs in; NULL: ours */
+	const char *passwd; /* file that is /etc/passwd for it; NULL: ours */
 };
 
 /* A loopback port that is free now. *fd (if wanted) keeps it bound and not listening. */
@@ -105,6 +107,9 @@ static inline void sshd_launch(struct sshd *d)
 		int ns = d->netns ? open(d->netns, O_RDONLY) : -1;
 		if (d->netns && setns(ns, CLONE_NEWNET) < 0)
 			_exit(126);
+		if (d->passwd && (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+				  mount(d->passwd, "/etc/passwd", NULL, MS_BIND, NULL) < 0))
+			_exit(125);
 		execl("/usr/sbin/sshd", "/usr/sbin/sshd", "-D", "-e", "-f", config, (char *)NULL);
 		_exit(127);
 	}

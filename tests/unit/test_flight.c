@@ -51,7 +51,7 @@ static int runs;
 /* What a client saw, put back into the journal's form. */
 struct seen {
 	struct buf text;
-	char events[4096];
+	char events[4096], contacts[4096];
 	int fail_at, records, asked;
 	uint64_t bytes;
 	bool count_only;
@@ -77,11 +77,15 @@ static int on_record(void *ctx, const struct journal_record *r, struct err *err)
 	return 0;
 }
 
-static void on_event(void *ctx, const char *what)
+static void on_event(void *ctx, enum flight_event kind, const char *text, const char *detail)
 {
 	struct seen *seen = ctx;
-	size_t len = strlen(seen->events);
-	snprintf(seen->events + len, sizeof(seen->events) - len, "%s\n", what);
+	char *to = kind == FLIGHT_CONTACT ? seen->contacts : seen->events;
+	size_t len = strlen(to);
+	(void)detail;
+	assert_int_equal(kind == FLIGHT_DROP, strncmp(text, "connection lost", 15) == 0);
+	assert_int_equal(kind == FLIGHT_BACK, strcmp(text, "connected again") == 0);
+	snprintf(to + len, sizeof(seen->events) - len, "%s\n", text);
 }
 
 struct trip {
@@ -168,6 +172,7 @@ static void test_plain(void **state)
 	assert_int_equal(trip_go(&t), 0);
 	must_be_whole(&t);
 	assert_string_equal(t.seen.events, "sending the plan\n");
+	assert_non_null(strstr(t.seen.contacts, "\nhost key\nlogin\n"));
 	/* The same flight again: followed, not started. */
 	journal_free(t.j);
 	buf_reset(&t.seen.text);
@@ -397,6 +402,7 @@ static void test_killed_sessions(void **state)
 	must_be_whole(&t);
 	assert_non_null(strstr(t.seen.events, "connection lost, connecting again: "));
 	assert_non_null(strstr(t.seen.events, "connected again"));
+	assert_string_equal(strstr(t.seen.contacts, "login\n"), "login\n"); /* only of the first contact */
 	trip_end(&t);
 }
 
@@ -648,6 +654,135 @@ static void test_home_not_writable(void **state)
 	trip_end(&t);
 }
 
+/* ---- another user than root ---- */
+
+#define OTHER_UID "61234"
+
+/* An sshd with a user `other`, and on its PATH a sudo that notes its arguments and then does what `then` says. */
+static void other_start(struct sshd *d, char *passwd, size_t size, const char *then)
+{
+	char extra[512], text[1024];
+	snprintf(passwd, size, "%s", "");
+	assert_true(sshd_prepare(d, NULL));
+	assert_int_equal(chmod(d->dir, 0755), 0);
+	assert_int_equal(chown(d->dir, (uid_t)strtoul(OTHER_UID, NULL, 10), 0), 0);
+	snprintf(text, sizeof(text),
+		 "root:x:0:0:root:/root:/bin/sh\nother:x:" OTHER_UID ":65534::%s:/bin/sh\n"
+		 "sshd:x:105:65534::/run/sshd:/usr/sbin/nologin\n",
+		 d->dir);
+	sshd_write(d, "passwd", text, 0644);
+	snprintf(passwd, size, "%s/passwd", d->dir);
+	d->passwd = passwd;
+	snprintf(text, sizeof(text), "#!/bin/sh\necho \"$1 $2 $3 $4\" >%s/asked\n%s\n", d->dir, then);
+	sshd_write(d, "sudo", text, 0755);
+	sshd_write(d, "authorized", d->login.public_line, 0644);
+	/* one SetEnv line only is taken */
+	AUTO_BUF config = buf_make(10000);
+	struct err err = ERR_INIT;
+	snprintf(extra, sizeof(extra), "%s/config", d->dir);
+	assert_int_equal(fs_read(extra, config.max, &config, &err), 0);
+	char *env = strstr(config.data, "SetEnv ");
+	assert_non_null(env);
+	*env = '\0';
+	snprintf(text, sizeof(text), "%s\nSetEnv HOME=%s PATH=%s:/usr/bin:/bin\n", config.data, d->dir, d->dir);
+	sshd_write(d, "config", text, 0600);
+	sshd_launch(d);
+}
+
+/* The flight of user `other`; the answer of its sudo is what `then` says. */
+static void other_trip(struct sshd *d, struct trip *t, const char *then)
+{
+	char passwd[128];
+	other_start(d, passwd, sizeof(passwd), then);
+	trip_init(t, "id -u >uid\necho \"$HOME\" >home\npieces 50 500 0.05\ndone_ 1 end\n");
+	t->target = sshd_target(d);
+	snprintf(t->target.user, sizeof(t->target.user), "other");
+	trip_go(t);
+}
+
+static void test_sudo(void **state)
+{
+	(void)state;
+	struct sshd d;
+	struct trip t;
+	AUTO_BUF asked = buf_make(10000);
+	AUTO_BUF out = buf_make(10000);
+	char path[128];
+	other_trip(&d, &t, "[ \"$1 $2\" = '-n -H' ] || exit 9\nshift 2\nexec \"$@\"");
+	must_succeed(&t);
+	assert_int_equal(t.seen.records, 52);
+	snprintf(path, sizeof(path), "%s/asked", d.dir);
+	assert_int_equal(fs_read(path, asked.max, &asked, &t.err), 0);
+	assert_true(strncmp(asked.data, "-n -H sh -c\n", 12) == 0);
+	assert_int_equal(flight_stop(&t.target, t.run, clock_deadline(SOON_MS), &t.err), 0);
+	assert_int_equal(
+		flight_order(&t.target, "id -u; echo \"it's\"; cat; exit 3", &out, clock_deadline(SOON_MS), &t.err), 3);
+	assert_string_equal(out.data, OTHER_UID "\nit's\n");
+	sshd_end(&d);
+	trip_end(&t);
+}
+
+static void test_sudo_wants_password(void **state)
+{
+	(void)state;
+	struct sshd d;
+	struct trip t;
+	struct err err = ERR_INIT;
+	mono_ms began = clock_mono();
+	other_trip(&d, &t, "echo 'sudo: a password is required' >&2; exit 1");
+	assert_int_equal(t.rc, -1);
+	assert_true(clock_mono() - began < AT_ONCE);
+	assert_int_equal(t.err.reach, ERR_BOX);
+	assert_int_equal(t.err.code, EPERM);
+	assert_string_equal(t.err.msg,
+			    "other may not become root with `sudo -n` on the box: sudo: a password is required");
+	assert_string_equal(t.seen.events, ""); /* no second try */
+	assert_int_equal(flight_stop(&t.target, t.run, clock_deadline(SOON_MS), &err), -1);
+	assert_non_null(strstr(err.msg, "other may not become root"));
+	sshd_end(&d);
+	trip_end(&t);
+}
+
+static void test_no_sudo(void **state)
+{
+	(void)state;
+	struct sshd d;
+	struct trip t;
+	char path[128], passwd[128];
+	other_start(&d, passwd, sizeof(passwd), "");
+	snprintf(path, sizeof(path), "%s/sudo", d.dir);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/sudo/", d.dir); /* nor the system's, should it have one */
+	assert_int_equal(mkdir(path, 0755), 0);
+	trip_init(&t, "");
+	t.target = sshd_target(&d);
+	snprintf(t.target.user, sizeof(t.target.user), "other");
+	assert_int_equal(trip_go(&t), -1);
+	assert_int_equal(t.err.code, EPERM);
+	assert_non_null(strstr(t.err.msg, "sudo"));
+	sshd_end(&d);
+	trip_end(&t);
+}
+
+static void test_order(void **state)
+{
+	(void)state;
+	struct ssh_target t = sshd_target(&box);
+	struct err err = ERR_INIT;
+	AUTO_BUF out = buf_make(20);
+	mono_ms soon = clock_deadline(SOON_MS);
+	assert_int_equal(flight_order(&t, "echo \"$0\"; echo e >&2", &out, soon, &err), 0);
+	assert_string_equal(out.data, "stepbox\ne\n");
+	buf_reset(&out);
+	assert_int_equal(flight_order(&t, "seq 100000; exit 255", &out, soon, &err), 255);
+	assert_int_equal(out.len, 20); /* what there is room for */
+	AUTO_BUF big = buf_make(100000);
+	while (big.len < 90000)
+		buf_adds(&big, "true\n");
+	assert_int_equal(flight_order(&t, big.data, &out, soon, &err), -1);
+	assert_int_equal(err.reach, ERR_BUG);
+}
+
 static void *end_sshd_soon(void *arg)
 {
 	struct sshd *d = arg;
@@ -787,6 +922,10 @@ int main(void)
 		cmocka_unit_test(test_too_much_noise),
 		cmocka_unit_test(test_no_login_shell),
 		cmocka_unit_test(test_home_not_writable),
+		cmocka_unit_test(test_sudo),
+		cmocka_unit_test(test_sudo_wants_password),
+		cmocka_unit_test(test_no_sudo),
+		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_lost_for_good),
 		cmocka_unit_test(test_box_is_gone),
 		cmocka_unit_test(test_slow_handshake),

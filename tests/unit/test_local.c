@@ -65,7 +65,7 @@ static int boot(struct db *d, const char *name, int64_t ttl_ms, struct box *box,
 				      .ttl_ms = ttl_ms,
 				      .host_key = &host_key,
 				      .login_key = &login_key};
-	return cloud_boot(d, &spec, NULL, clock_deadline(BOOT_MS), box, err);
+	return cloud_boot(d, &spec, NULL, BOOT_MS, box, err);
 }
 
 static struct box must_boot(const char *name, int64_t ttl_ms)
@@ -166,7 +166,7 @@ static void assert_nothing_left(const char *name)
 static void must_delete(const char *name)
 {
 	struct err err = ERR_INIT;
-	must(cloud_delete(db, name, clock_deadline(DELETE_MS), &err), &err);
+	must(cloud_delete(db, name, &err), &err);
 	assert_nothing_left(name);
 }
 
@@ -194,7 +194,7 @@ static pid_t child_of(pid_t pid)
 static int gc(void)
 {
 	struct err err = ERR_INIT;
-	int n = cloud_gc(db, false, NULL, NULL, &err);
+	int n = cloud_gc(db, &(struct cloud_gc_filter){.dry_run = false}, NULL, NULL, &err);
 	must(n, &err);
 	return n;
 }
@@ -348,8 +348,8 @@ static void test_names(void **state)
 	must_delete("twice");
 	must_boot("twice", 600000);
 	must_delete("twice");
-	must(cloud_delete(db, "twice", clock_deadline(1000), &err), &err);
-	assert_int_equal(cloud_delete(db, "never", clock_deadline(1000), &err), -1);
+	must(cloud_delete(db, "twice", &err), &err);
+	assert_int_equal(cloud_delete(db, "never", &err), -1);
 	const struct box_spec spec = {.name = "image",
 				      .run = "r",
 				      .cloud = "local",
@@ -357,7 +357,7 @@ static void test_names(void **state)
 				      .ttl_ms = 1000,
 				      .host_key = &host_key,
 				      .login_key = &login_key};
-	assert_int_equal(cloud_boot(db, &spec, NULL, clock_deadline(1000), &box, &err), -1);
+	assert_int_equal(cloud_boot(db, &spec, NULL, 1000, &box, &err), -1);
 	assert_has(err.msg, "debian-12 (bookworm)");
 }
 
@@ -384,7 +384,7 @@ static void *many_run(void *arg)
 	AUTO_FREE char *out = ssh(&box, "hostname");
 	if (strncmp(out, name, strlen(name)) != 0)
 		return xstrdup(out);
-	return cloud_delete(db, name, clock_deadline(DELETE_MS), &err) < 0 ? xstrdup(err.msg) : NULL;
+	return cloud_delete(db, name, &err) < 0 ? xstrdup(err.msg) : NULL;
 }
 
 static void test_many(void **state)
@@ -450,13 +450,13 @@ static void test_gc_keeps(void **state)
 	must(ledger_release(db, "left", false, &err), &err);
 	must(fs_mkdirs(stray, 0700, &err), &err);
 	must(fs_write(key, "x", 1, 0600, &err), &err);
-	assert_int_equal(cloud_gc(db, true, add_line, &said, &err), 3);
+	assert_int_equal(cloud_gc(db, &(struct cloud_gc_filter){.dry_run = true}, add_line, &said, &err), 3);
 	assert_has(said.data, "box left: its stepbox was killed (dry)");
 	assert_has(said.data, "key stray: ");
 	assert_has(said.data, "boxes/stray: ");
 	assert_int_equal(cloud_alive(db, "left", &err), 1);
 	buf_reset(&said);
-	assert_int_equal(cloud_gc(db, false, add_line, &said, &err), 3);
+	assert_int_equal(cloud_gc(db, &(struct cloud_gc_filter){.dry_run = false}, add_line, &said, &err), 3);
 	assert_nothing_left("left");
 	assert_nothing_left("stray");
 	assert_int_equal(cloud_alive(db, "owned", &err), 1);
@@ -493,14 +493,14 @@ static void test_gc_base(void **state)
 	const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
 	must(fs_mkdirs(dir, 0755, &err), &err);
 	must(fs_write(stamp, "x", 1, 0644, &err), &err);
-	assert_int_equal(cloud_gc(db, true, add_line, &said, &err), 0); /* used just now */
+	assert_int_equal(cloud_gc(db, &(struct cloud_gc_filter){.dry_run = true}, add_line, &said, &err), 0); /* used just now */
 	assert_int_equal(utimensat(AT_FDCWD, stamp, times, 0), 0);
 	int fd = open(stamp, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(flock(fd, LOCK_SH), 0);
-	assert_int_equal(cloud_gc(db, false, add_line, &said, &err), 0); /* in use */
+	assert_int_equal(cloud_gc(db, &(struct cloud_gc_filter){.dry_run = false}, add_line, &said, &err), 0); /* in use */
 	assert_true(fs_exists(stamp));
 	close(fd);
-	assert_int_equal(cloud_gc(db, false, add_line, &said, &err), 1);
+	assert_int_equal(cloud_gc(db, &(struct cloud_gc_filter){.dry_run = false}, add_line, &said, &err), 1);
 	assert_has(said.data, "an older recipe");
 	assert_false(fs_exists(dir));
 }
@@ -561,7 +561,7 @@ int main(void)
 		rc = cmocka_run_group_tests(tests, NULL, NULL);
 		/* What a test that did not end well has left. */
 		if (db_run(db, &err, "UPDATE boxes SET expires = 0, owner_pid = 0", "") < 0 ||
-		    cloud_gc(db, false, NULL, NULL, &err) < 0)
+		    cloud_gc(db, &(struct cloud_gc_filter){.dry_run = false}, NULL, NULL, &err) < 0)
 			(void)fprintf(stderr, "%s\n", err.msg);
 	}
 	db_close(db);

@@ -52,7 +52,7 @@ static void test_good(void **state)
 	assert_int_equal(load(&r, GOOD, NULL, &err), 0);
 	assert_string_equal(r.name, "demo");
 	assert_string_equal(r.from, "0042"); /* as written: no number, no octal */
-	assert_int_equal(r.ttl_ms, 90 * 60 * 1000);
+	assert_int_equal(r.box.ttl_ms, 90 * 60 * 1000);
 	assert_int_equal(r.step_timeout_s, 120);
 	assert_true(strstr(r.local_path, "checkout") != NULL);
 	CLEANUP(plan_freep) struct plan *p = compile(&r, COMPILE_ALL, NULL, &err);
@@ -60,6 +60,40 @@ static void test_good(void **state)
 	AUTO_BUF script = buf_make(BUF_TEXT_MAX);
 	plan_script(p, &script);
 	assert_non_null(strstr(script.data, "echo one"));
+	recipe_finish(&r);
+}
+
+static void test_cloud_box(void **state)
+{
+	(void)state;
+	struct recipe r;
+	struct err err = ERR_INIT;
+	assert_int_equal(load(&r,
+			      "name: demo\nbox:\n  cloud: rax\n  image: Debian 12*\n  user: debian\n  port: 2222\n"
+			      "  flavor: {vcpus: 2, ram: 4GB, disk: 10GiB}\n  volume: 20GiB\n  config_drive: false\n"
+			      "  proxy: http://10.0.0.1:3128\n  network: private\n",
+			      NULL, &err),
+			 0);
+	assert_string_equal(r.box.cloud, "rax");
+	assert_string_equal(r.box.user, "debian");
+	assert_int_equal(r.box.port, 2222);
+	assert_int_equal(r.box.vcpus, 2);
+	assert_int_equal(r.box.ram_mb, 3815); /* 4 GB are 3814.7 MiB */
+	assert_int_equal(r.box.disk_gb, 10);
+	assert_int_equal(r.box.volume_gb, 20);
+	assert_true(r.box.no_config_drive);
+	assert_null(r.box.flavor);
+	assert_int_equal(r.connect_ms, 300000);
+	CLEANUP(plan_freep) struct plan *p = compile(&r, COMPILE_ALL, NULL, &err);
+	assert_non_null(p);
+	AUTO_BUF script = buf_make(BUF_TEXT_MAX);
+	plan_script(p, &script);
+	assert_non_null(strstr(script.data, "stepbox-ready"));
+	assert_non_null(strstr(script.data, "http://10.0.0.1:3128"));
+	recipe_finish(&r);
+	assert_int_equal(load(&r, "name: demo\nbox: {cloud: rax, flavor: m1.small}\n", NULL, &err), 0);
+	assert_string_equal(r.box.flavor, "m1.small");
+	assert_int_equal(r.box.vcpus, 0);
 	recipe_finish(&r);
 }
 
@@ -113,7 +147,12 @@ static void test_refusals(void **state)
 		{"name: demo\nenv: {2X: a}\n", "not a name for an environment variable"},
 		{"name: demo\nfiles: {/etc/x: {mode: 0999, content: a}}\n", "an octal mode"},
 		{"name: demo\nfiles: {/etc/: a}\n", "not the path of a file"},
-		{"name: demo\nbox: {cloud: moon}\n", "only local is known"},
+		{"name: demo\nbox: {cloud: ''}\n", "an entry of clouds.yaml"},
+		{"name: demo\nbox: {port: 70000}\n", "port"},
+		{"name: demo\nbox: {volume: big}\n", "not a size"},
+		{"name: demo\nbox: {config_drive: perhaps}\n", "true or false"},
+		{"name: demo\nbox: {user: 'Robert; DROP'}\n", "login user"},
+		{"name: demo\nbox: {proxy: 10.0.0.1}\n", "proxy"},
 		{"name: demo\nbox: {flavor: {vcpu: 2}}\n", "known here: vcpus, ram, disk"},
 		{"name: demo\ndatabase: oracle\n", "oracle"},
 		{"name: demo\nsource: {path: checkout}\nmigrations: {tool: alembik}\n", "r.yaml:3:14: "},

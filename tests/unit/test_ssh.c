@@ -468,6 +468,268 @@ static void test_slow_reader_is_bounded(void **state)
 	assert_int_equal(total, 20000000);
 }
 
+/* ---- watching the contact ---- */
+
+struct seen {
+	struct buf text;
+	int stages;
+};
+
+static void on_stage(void *ctx, const char *stage, const char *detail)
+{
+	struct seen *seen = ctx;
+	buf_addf(&seen->text, "%s%s%s\n", stage, detail ? ": " : "", detail ? detail : "");
+	seen->stages++;
+}
+
+/* Connects as to a cloud box in its first boot (or not) and tells how long it took. */
+static struct ssh *watched(const struct ssh_target *t, bool fresh, struct seen *seen, mono_ms *took, struct err *err)
+{
+	*seen = (struct seen){.text = buf_make(100000)};
+	struct ssh_watch watch = {.stage = on_stage, .ctx = seen, .fresh = fresh};
+	mono_ms began = clock_mono();
+	struct ssh *s = ssh_connect_while(t, clock_deadline(SOON_MS), WAIT_STOPPABLE, &watch, err);
+	*took = clock_mono() - began;
+	return s;
+}
+
+static void test_stages(void **state)
+{
+	(void)state;
+	struct sshd d;
+	struct seen seen;
+	struct err err = ERR_INIT;
+	mono_ms took;
+	pthread_t thread;
+	char want[128];
+	assert_true(sshd_prepare(&d, NULL));
+	struct ssh_target t = sshd_target(&d);
+	connected = 0;
+	assert_int_equal(pthread_create(&thread, NULL, start_later, &d), 0);
+	struct ssh *s = watched(&t, false, &seen, &took, &err);
+	connected = 1;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_non_null(s);
+	ssh_close(s);
+	snprintf(want, sizeof(want), "port %d\nport %d: Connection refused\nhost key\nlogin\n", d.port, d.port);
+	assert_string_equal(seen.text.data, want);
+	assert_int_equal(err.reach, ERR_NONE); /* nothing is left of the tries */
+	buf_finish(&seen.text);
+	sshd_end(&d);
+}
+
+/* A port whose packets are dropped, as before a security group is applied: here by an accept queue that is full. */
+struct dropping {
+	struct cutter c;
+	int filler;
+};
+
+static void *open_later(void *arg)
+{
+	struct dropping *d = arg;
+	struct err err = ERR_INIT;
+	if (wait_ms(1200, WAIT_IGNORE_STOP, &err) == 0)
+		fd_closep(&d->filler);
+	return cutter_main(&d->c);
+}
+
+static void dropping_start(struct dropping *d)
+{
+	memset(d, 0, sizeof(*d));
+	d->c.port = free_port(&d->c.fd);
+	d->c.to_port = box.port;
+	assert_int_equal(listen(d->c.fd, 0), 0);
+	assert_int_equal(pipe(d->c.wake), 0);
+	d->filler = cutter_dial(d->c.port);
+	assert_true(d->filler >= 0);
+	assert_int_equal(pthread_create(&d->c.thread, NULL, open_later, d), 0);
+}
+
+static void test_silent_port_opens(void **state)
+{
+	(void)state;
+	struct dropping d;
+	struct seen seen;
+	struct err err = ERR_INIT;
+	mono_ms took;
+	dropping_start(&d);
+	struct ssh_target t = sshd_target(&box);
+	t.port = d.c.port;
+	struct ssh *s = watched(&t, false, &seen, &took, &err);
+	if (!s)
+		fail_msg("%s", err.msg);
+	ssh_close(s);
+	print_message("open after 1200 ms, in after %lld ms, %d connections\n", (long long)took, d.c.connections);
+	assert_true(took >= 1200 && took < 1200 + 2500); /* one attempt after the other: up to 2 s later */
+	assert_null(strstr(seen.text.data, ": "));
+	buf_finish(&seen.text);
+	cutter_end(&d.c);
+}
+
+static void test_silent_for_good(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct seen seen = {.text = buf_make(10000)};
+	struct ssh_target t = sshd_target(&box);
+	AUTO_CLOSE int fd = -1;
+	t.port = free_port(&fd);
+	assert_int_equal(listen(fd, 0), 0);
+	AUTO_CLOSE int filler = cutter_dial(t.port);
+	struct ssh_watch watch = {.stage = on_stage, .ctx = &seen};
+	mono_ms began = clock_mono();
+	assert_null(ssh_connect_while(&t, clock_deadline(2600), WAIT_STOPPABLE, &watch, &err));
+	assert_true(filler >= 0 && clock_mono() - began >= 2500 && clock_mono() - began < AT_ONCE);
+	assert_int_equal(err.code, ETIMEDOUT);
+	assert_non_null(strstr(err.msg, "connecting: Connection timed out (given up after "));
+	assert_non_null(strstr(seen.text.data, ": Connection timed out\n"));
+	assert_int_equal(seen.stages, 2); /* not once for each attempt */
+	buf_finish(&seen.text);
+}
+
+/* ---- a first boot ---- */
+
+/* sshd is first there with a key of the image, and a second later with ours. */
+static void *boot(void *arg)
+{
+	struct sshd *d = arg;
+	struct key other;
+	struct err err = ERR_INIT;
+	if (key_generate(&other, "other", &err) < 0)
+		abort();
+	sshd_write(d, "host", other.private_pem, 0600);
+	if (wait_ms(300, WAIT_IGNORE_STOP, &err) == 0)
+		sshd_launch(d);
+	if (wait_ms(1500, WAIT_IGNORE_STOP, &err) < 0)
+		abort();
+	/* What was just forked has our handler for SIGTERM: no launch that nobody connects to. */
+	if (connected)
+		return NULL;
+	kill(d->pid, SIGTERM);
+	waitpid(d->pid, NULL, 0);
+	sshd_write(d, "host", d->host.private_pem, 0600);
+	sshd_launch(d);
+	while (!connected && wait_ms(20, WAIT_IGNORE_STOP, &err) == 0)
+		;
+	return NULL;
+}
+
+static void boots(bool fresh)
+{
+	struct sshd d;
+	struct seen seen;
+	struct err err = ERR_INIT;
+	mono_ms took;
+	pthread_t thread;
+	assert_true(sshd_prepare(&d, "LogLevel DEBUG1"));
+	struct ssh_target t = sshd_target(&d);
+	connected = 0;
+	assert_int_equal(pthread_create(&thread, NULL, boot, &d), 0);
+	struct ssh *s = watched(&t, fresh, &seen, &took, &err);
+	int logins = sshd_logged(&d, "userauth-request");
+	connected = 1;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	if (fresh) {
+		if (!s)
+			fail_msg("%s", err.msg);
+		assert_true(took >= 1800);
+		assert_non_null(strstr(seen.text.data, "host key: 127.0.0.1:"));
+		assert_non_null(strstr(seen.text.data, "login\n"));
+	} else {
+		assert_null(s);
+		assert_int_equal(err.code, EKEYREJECTED);
+		assert_int_equal(logins, 0);
+		assert_null(strstr(seen.text.data, "login\n"));
+	}
+	ssh_close(s);
+	buf_finish(&seen.text);
+	sshd_end(&d);
+}
+
+static void test_key_of_first_boot(void **state)
+{
+	(void)state;
+	boots(true);
+	boots(false);
+}
+
+/* Port open from the first look on: no box whose boot we are seeing. */
+static void test_wrong_host_key_of_fresh_box(void **state)
+{
+	(void)state;
+	struct ssh_target t = sshd_target(&box);
+	struct seen seen;
+	struct err err = ERR_INIT;
+	mono_ms took;
+	t.host_blob[KEY_BLOB_LEN - 1] ^= 1;
+	assert_null(watched(&t, true, &seen, &took, &err));
+	assert_true(took < 5000);
+	assert_int_equal(err.code, EKEYREJECTED);
+	assert_non_null(strstr(err.msg, "cloud-init"));
+	assert_non_null(strstr(err.msg, "refused before login"));
+	buf_finish(&seen.text);
+}
+
+/* It stays wrong: 10 s after the port was last seen closed that is believed. */
+static void test_wrong_host_key_for_good(void **state)
+{
+	(void)state;
+	struct sshd d;
+	struct seen seen;
+	struct err err = ERR_INIT;
+	mono_ms took;
+	pthread_t thread;
+	assert_true(sshd_prepare(&d, NULL));
+	struct ssh_target t = sshd_target(&d);
+	t.host_blob[KEY_BLOB_LEN - 1] ^= 1;
+	connected = 0;
+	assert_int_equal(pthread_create(&thread, NULL, start_later, &d), 0);
+	assert_null(watched(&t, true, &seen, &took, &err));
+	connected = 1;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	print_message("believed after %lld ms\n", (long long)took);
+	assert_true(took >= 9000 && took < 25000);
+	assert_int_equal(err.code, EKEYREJECTED);
+	buf_finish(&seen.text);
+	sshd_end(&d);
+}
+
+static void *let_in_later(void *arg)
+{
+	struct sshd *d = arg;
+	struct err err = ERR_INIT;
+	if (wait_ms(1500, WAIT_IGNORE_STOP, &err) == 0)
+		sshd_write(d, "authorized", d->login.public_line, 0600);
+	return NULL;
+}
+
+static void test_login_key_comes_later(void **state)
+{
+	(void)state;
+	struct sshd d;
+	struct seen seen;
+	struct err err = ERR_INIT;
+	mono_ms took;
+	pthread_t thread;
+	assert_true(sshd_start(&d, NULL));
+	sshd_write(&d, "authorized", "", 0600);
+	struct ssh_target t = sshd_target(&d);
+	assert_int_equal(pthread_create(&thread, NULL, let_in_later, &d), 0);
+	struct ssh *s = watched(&t, true, &seen, &took, &err);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	if (!s)
+		fail_msg("%s", err.msg);
+	ssh_close(s);
+	assert_true(took >= 1500 && took < AT_ONCE);
+	buf_finish(&seen.text);
+	sshd_write(&d, "authorized", "", 0600);
+	assert_null(watched(&t, true, &seen, &took, &err));
+	assert_true(took >= 5000 && took < 20000);
+	assert_int_equal(err.code, EACCES);
+	buf_finish(&seen.text);
+	sshd_end(&d);
+}
+
 static int setup(void **state)
 {
 	struct err err = ERR_INIT;
@@ -505,6 +767,13 @@ int main(void)
 		cmocka_unit_test(test_ignores_stop_in_teardown),
 		cmocka_unit_test(test_big_stream_in_little_memory),
 		cmocka_unit_test(test_slow_reader_is_bounded),
+		cmocka_unit_test(test_stages),
+		cmocka_unit_test(test_silent_port_opens),
+		cmocka_unit_test(test_silent_for_good),
+		cmocka_unit_test(test_key_of_first_boot),
+		cmocka_unit_test(test_wrong_host_key_of_fresh_box),
+		cmocka_unit_test(test_wrong_host_key_for_good),
+		cmocka_unit_test(test_login_key_comes_later),
 	};
 	stop_install();
 	if (!sshd_start(&box, NULL)) {
