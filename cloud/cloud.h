@@ -29,16 +29,16 @@ struct box_spec {
 	const struct key *login_key; /* its public half is let in */
 
 	/* Only for clouds with an account; NULL or 0: chosen from what the cloud offers. */
-	const char *user;                      /* login user */
-	const char *flavor;                    /* name or id; else by the next three */
-	int64_t vcpus, ram_mb, disk_gb;        /* at least */
-	int64_t volume_gb;                     /* boot from a volume of this size */
-	const char *network;                   /* name or id */
-	const char *floating_network;          /* where a floating IP comes from; "none": no floating IP */
-	const char *security_group;            /* an existing one, instead of one of ours */
-	const char *ssh_from;                  /* CIDR that our group lets in; NULL: our own address */
+	const char *user;               /* login user */
+	const char *flavor;             /* name or id; else by the next three */
+	int64_t vcpus, ram_mb, disk_gb; /* at least */
+	int64_t volume_gb;              /* boot from a volume of this size */
+	const char *network;            /* name or id */
+	const char *floating_network;   /* where a floating IP comes from; "none": no floating IP */
+	const char *security_group;     /* an existing one, instead of one of ours */
+	const char *ssh_from;           /* CIDR that our group lets in; NULL: our own address */
 	const char *availability_zone;
-	int port;                              /* of sshd; 0: 22 */
+	int port; /* of sshd; 0: 22 */
 	bool no_config_drive;
 };
 
@@ -49,9 +49,9 @@ struct box {
 	char cloud[BOX_NAME_MAX];
 	char image[256];
 	char account[BOX_ACCOUNT_MAX]; /* whose it is in the cloud; local: "" */
-	char state[16];   /* wanted, created, active, deleting, gone */
-	char id[128];     /* the cloud's own id; local: the box directory's name */
-	char address[64]; /* numeric */
+	char state[16];                /* wanted, created, active, deleting, gone */
+	char id[128];                  /* the cloud's own id; local: the box directory's name */
+	char address[64];              /* numeric */
 	int port;
 	char user[33];      /* login user */
 	char host_key[128]; /* public line of the host key */
@@ -98,7 +98,8 @@ int cloud_alive(struct db *db, const char *name, struct err *err) MUST_USE;
 /* What the box's console says, at most the last `lines` lines; nothing where there is none. Best effort. */
 void cloud_console(const struct box *box, int lines, struct buf *out);
 
-/* Moves the expiry of a living box. The timer inside a box of a remote cloud is the caller's (templates/tasks/expire.sh).
+/* Moves the expiry of a living box. The timer inside a box of a remote cloud is the caller's
+ * (templates/tasks/expire.sh).
  */
 int cloud_extend(struct db *db, const char *name, int64_t expires, struct err *err) MUST_USE;
 
@@ -110,8 +111,8 @@ struct cloud_gc_filter {
 	bool dry_run;
 	bool expired_only;
 	const char *cloud; /* only this cloud; NULL: all that the ledger knows of late */
-	/* Whose servers in the clouds' own listings. NULL: ours (cloud_owner()), and only those past their expiry or of this
-	 * store. A name: all of that owner, expired or not, that no row of ours keeps. "" is refused. */
+	/* Whose servers in the clouds' own listings. NULL: ours (cloud_owner()), and only those past their expiry or of
+	 * this store. A name: all of that owner, expired or not, that no row of ours keeps. "" is refused. */
 	const char *owner;
 };
 

@@ -502,13 +502,14 @@ int microversion_choose(int min_micro, int max_micro)
 int microversion_wanted(const char *want, int min_micro, int max_micro, int *out, struct err *err)
 {
 	enum { FIRST = 1 };
-	int most = strcmp(want, "latest") == 0				   ? max_micro
+	int most = strcmp(want, "latest") == 0                          ? max_micro
 		   : strcmp(want, "2") == 0 || strcmp(want, "2.0") == 0 ? FIRST
-		   : text_starts(want, "2.")				   ? micro_of(want)
-									   : 0;
+		   : text_starts(want, "2.")                            ? micro_of(want)
+									: 0;
 	*out = 0;
 	if (most == 0 && strcmp(want, "latest") != 0)
-		return err_set(err, ERR_USER, 0, "compute_default_microversion %.20s: a version such as 2.67 is wanted", want);
+		return err_set(err, ERR_USER, 0, "compute_default_microversion %.20s: a version such as 2.67 is wanted",
+			       want);
 	if (most > FIRST && max_micro == 0)
 		return err_set(err, ERR_USER, 0,
 			       "compute_default_microversion %.20s: this compute API has no microversions", want);

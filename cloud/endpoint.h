@@ -95,8 +95,8 @@ int versions_url(struct url *out, const struct url *at, const struct api_version
 
 /* Which compute microversion to speak: 67, 52 or 37 when the cloud has it, else 0 (2.1 without headers). */
 int microversion_choose(int min_micro, int max_micro);
-/* The same for compute_default_microversion = want ("2.60", "latest"): the highest of these that is not above it. ERR_USER
- * when the cloud has no such version. */
+/* The same for compute_default_microversion = want ("2.60", "latest"): the highest of these that is not above it.
+ * ERR_USER when the cloud has no such version. */
 int microversion_wanted(const char *want, int min_micro, int max_micro, int *out, struct err *err) MUST_USE;
 
 #endif

@@ -51,7 +51,8 @@ int ledger_want(struct db *db, const struct box *box, struct err *err)
 	/* The name of a box that is gone may be used again. */
 	int changed = db_run(
 		db, err,
-		"INSERT INTO boxes (name, run, cloud, image, state, user, host_key, key_path, created, expires, owner_pid,"
+		"INSERT INTO boxes (name, run, cloud, image, state, user, host_key, key_path, created, expires, "
+		"owner_pid,"
 		" owner_start, account) VALUES (?1, ?2, ?3, ?4, 'wanted', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 		" ON CONFLICT (name) DO UPDATE SET run = ?2, cloud = ?3, image = ?4, state = 'wanted', id = '',"
 		" address = '', port = 0, user = ?5, host_key = ?6, key_path = ?7, created = ?8, expires = ?9,"
@@ -242,8 +243,8 @@ static int nothing(sqlite3_stmt *st, void *ctx)
 int ledger_known(struct db *db, const char *name, const char *id, struct err *err)
 {
 	return db_query(db, err, nothing, NULL,
-			"SELECT 1 FROM boxes WHERE name = ?1 AND state <> 'gone' AND (?2 = '' OR id = '' OR id = ?2)", "ss",
-			name, id ? id : "");
+			"SELECT 1 FROM boxes WHERE name = ?1 AND state <> 'gone' AND (?2 = '' OR id = '' OR id = ?2)",
+			"ss", name, id ? id : "");
 }
 
 static int copy_store_id(sqlite3_stmt *st, void *ctx)

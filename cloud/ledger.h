@@ -39,7 +39,8 @@ int ledger_known(struct db *db, const char *name, const char *id, struct err *er
 
 /* Which store this is: 16 hex digits, made with it. */
 int ledger_store_id(struct db *db, char out[32], struct err *err) MUST_USE;
-/* Names of clouds that have boxes that are not gone or have ended in the last week: at most max. Returns how many, -1. */
+/* Names of clouds that have boxes that are not gone or have ended in the last week: at most max. Returns how many, -1.
+ */
 int ledger_clouds(struct db *db, char out[][BOX_NAME_MAX], int max, struct err *err) MUST_USE;
 
 struct ledger_row {

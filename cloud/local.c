@@ -37,8 +37,8 @@
 #define ASK_MS  3000
 #define LOOK_MS 2
 /* A directory without a lock file is being made or removed by somebody; after this, nobody is left to do it. */
-#define NO_LOCK_MS 2000
-#define STRAY_MS   30000
+#define NO_LOCK_MS  2000
+#define STRAY_MS    30000
 #define TEARDOWN_MS 60000
 
 static char *box_dir(const char *name)
@@ -425,8 +425,9 @@ static void stray_processes(const struct cloud_strays *s)
 		if (pid <= 0 || !keeper_dir(pid, dir, sizeof(dir)) || fs_exists(dir))
 			continue;
 		struct err err = ERR_INIT;
-		int rc = s->filter->dry_run || kill((pid_t)pid, SIGKILL) == 0 ? 0
-								      : err_sys(&err, ERR_BOX, errno, "kill %ld", pid);
+		int rc = s->filter->dry_run || kill((pid_t)pid, SIGKILL) == 0
+				 ? 0
+				 : err_sys(&err, ERR_BOX, errno, "kill %ld", pid);
 		AUTO_FREE char *what = xasprintf("process %ld", pid);
 		s->found(s->ctx, what, "a box without its directory", rc, &err);
 	}

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#define LOOK_MS     20000 /* for one question outside of a boot */
+#define LOOK_MS      20000 /* for one question outside of a boot */
 #define ALIVE_AGE_MS 3000
 /* Server, its volume and a group that is in use until its port has gone. */
 #define TEARDOWN_MS 300000
@@ -129,8 +129,8 @@ struct os_cloud *os_cloud_of(const struct box *box, mono_ms deadline, enum wait_
 	struct os_cloud *c = os_cloud_get(box->cloud, deadline, mode, err);
 	if (c && *box->account && strcmp(box->account, os_account(c->session)) != 0) {
 		err_set(err, ERR_CLOUD, 0,
-			"cloud %s is another account now (%s); box %s was made in %s: give that one back its name", c->name,
-			os_account(c->session), box->name, box->account);
+			"cloud %s is another account now (%s); box %s was made in %s: give that one back its name",
+			c->name, os_account(c->session), box->name, box->account);
 		return NULL;
 	}
 	return c;
@@ -216,7 +216,8 @@ static int find_flavor(struct os_cloud *c, const struct box_spec *spec, struct o
 {
 	const struct flavor_want want = {spec->flavor, spec->vcpus, spec->ram_mb, spec->disk_gb};
 	if (!c->flavors)
-		c->flavors = os_list(c->session, OS_COMPUTE, "/flavors/detail", "flavors", deadline, WAIT_STOPPABLE, err);
+		c->flavors =
+			os_list(c->session, OS_COMPUTE, "/flavors/detail", "flavors", deadline, WAIT_STOPPABLE, err);
 	struct os_image image = choice->image;
 	if (spec->volume_gb)
 		image.min_disk_gb = 0; /* the flavor's own disk is not used */
@@ -264,10 +265,10 @@ static int find_network(struct os_cloud *c, const struct box_spec *spec, struct 
 static int find_user(const struct os_cloud *c, const struct box_spec *spec, struct os_choice *choice)
 {
 	/* User-data makes the user where the image has none of that name; `stepbox` is nobody else's. */
-	const char *user = spec->user		       ? spec->user
+	const char *user = spec->user                    ? spec->user
 			   : os_is_rackspace(c->session) ? "root"
-			   : *choice->image.user       ? choice->image.user
-						       : "stepbox";
+			   : *choice->image.user         ? choice->image.user
+							 : "stepbox";
 	(void)snprintf(choice->user, sizeof(choice->user), "%s", user);
 	return 0;
 }
@@ -363,7 +364,8 @@ static int os_admit(const struct box_spec *spec, struct box *box, const struct c
 	return waits;
 }
 
-/* Not in the list: of a young server that means nothing; of one that was ACTIVE once, its own 404 does. As os_alive(). */
+/* Not in the list: of a young server that means nothing; of one that was ACTIVE once, its own 404 does. As os_alive().
+ */
 static int is_missing(struct os_cloud *c, const struct box *box, mono_ms deadline, struct err *err)
 {
 	AUTO_FREE char *path = xasprintf("/servers/%s", box->id);
@@ -430,7 +432,7 @@ static void doctor_services(struct os_cloud *c, cloud_check_fn report, void *ctx
 		bool needed = s == OS_COMPUTE || s == OS_IMAGE, has = os_has(c->session, s);
 		AUTO_FREE char *subject = xasprintf("%s: %s", c->name, os_service_name(s));
 		report(ctx, subject, has || !needed,
-		       has ? "in the catalog"
+		       has      ? "in the catalog"
 		       : needed ? "not in the catalog of this region"
 				: "not in the catalog; boxes do without",
 		       has || !needed ? NULL : "check region_name of this entry in clouds.yaml");
@@ -454,12 +456,11 @@ static void os_doctor(const char *cloud, cloud_check_fn report, void *ctx)
 		return;
 	}
 	const json_t *a = json_object_get(json_object_get(json, "limits"), "absolute");
-	AUTO_FREE char *text = xasprintf(
-		"%lld of %lld instances, %lld of %lld cores in use",
-		(long long)json_integer_value(json_object_get(a, "totalInstancesUsed")),
-		(long long)json_integer_value(json_object_get(a, "maxTotalInstances")),
-		(long long)json_integer_value(json_object_get(a, "totalCoresUsed")),
-		(long long)json_integer_value(json_object_get(a, "maxTotalCores")));
+	AUTO_FREE char *text = xasprintf("%lld of %lld instances, %lld of %lld cores in use",
+					 (long long)json_integer_value(json_object_get(a, "totalInstancesUsed")),
+					 (long long)json_integer_value(json_object_get(a, "maxTotalInstances")),
+					 (long long)json_integer_value(json_object_get(a, "totalCoresUsed")),
+					 (long long)json_integer_value(json_object_get(a, "maxTotalCores")));
 	report(ctx, subject, true, text, NULL);
 	json_decref(json);
 }

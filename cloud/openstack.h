@@ -78,12 +78,13 @@ struct os_seat *os_seat_of(struct os_cloud *c, const char *box);
 /* The box has ended: its share of the quota is free again. No request. */
 void os_leave(const struct box *box);
 
-/* GET below a service; the answer's JSON goes to *json (caller frees) unless NULL. Returns 0, or -1 with err->code = HTTP
- * status. */
+/* GET below a service; the answer's JSON goes to *json (caller frees) unless NULL. Returns 0, or -1 with err->code =
+ * HTTP status. */
 int os_get(struct os_cloud *c, enum os_service service, const char *path, mono_ms deadline, enum wait_mode mode,
 	   json_t **json, struct err *err) MUST_USE;
 /* DELETE; 404 is fine. */
-int os_delete(struct os_cloud *c, enum os_service service, const char *path, mono_ms deadline, struct err *err) MUST_USE;
+int os_delete(struct os_cloud *c, enum os_service service, const char *path, mono_ms deadline,
+	      struct err *err) MUST_USE;
 
 /* A text at a key, "" when there is none; foreign. */
 const char *os_text(const json_t *o, const char *key);
@@ -93,10 +94,10 @@ bool os_is_id(const char *id);
 int64_t os_time(const char *iso);
 
 /* os_boot.c */
-int os_create(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch, mono_ms deadline,
-	      struct err *err) MUST_USE;
-int os_await(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch, mono_ms deadline,
-	     struct err *err) MUST_USE;
+int os_create(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch,
+	      mono_ms deadline, struct err *err) MUST_USE;
+int os_await(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch,
+	     mono_ms deadline, struct err *err) MUST_USE;
 /* Servers of this box by name, run id and store: ids into out. Returns how many, or -1. */
 #define OS_TWINS_MAX 8
 int os_find_servers(struct os_cloud *c, struct db *db, const struct box *box, char out[OS_TWINS_MAX][128],

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From a choice to a server with an address. A create whose answer was lost is looked for by name and run id, and repeated
- * at most once. */
+/* From a choice to a server with an address. A create whose answer was lost is looked for by name and run id, and
+ * repeated at most once. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +18,10 @@
 #include "cloud/openstack.h"
 #include "cloud/userdata.h"
 
-#define CREATE_MS    120000 /* some clouds answer only when a host has been found; unless api_timeout says otherwise */
-#define FIND_WAIT_MS 3000
-#define ACTIVE_MS    600000
-#define ADDRESS_MS   300000
+#define CREATE_MS      120000 /* some clouds answer only when a host has been found; unless api_timeout says otherwise */
+#define FIND_WAIT_MS   3000
+#define ACTIVE_MS      600000
+#define ADDRESS_MS     300000
 #define RACKCONNECT_MS 300000
 /* Between looks: a second at first, for boots are short; longer for those that are not. */
 #define LOOK_FIRST_MS 1000
@@ -40,8 +40,8 @@ static json_t *metadata_of(struct db *db, const struct box *box, struct err *err
 	if (ledger_store_id(db, store, err) < 0)
 		return NULL;
 	clock_iso(box->expires, until);
-	return json_pack("{s:s, s:s, s:s, s:s}", OS_META_RUN, box->run, OS_META_OWNER, cloud_owner(), OS_META_EXPIRES, until,
-			 OS_META_STORE, store);
+	return json_pack("{s:s, s:s, s:s, s:s}", OS_META_RUN, box->run, OS_META_OWNER, cloud_owner(), OS_META_EXPIRES,
+			 until, OS_META_STORE, store);
 }
 
 static void add_boot_source(json_t *server, const struct os_choice *choice)
@@ -80,8 +80,8 @@ static json_t *server_body(struct os_cloud *c, struct db *db, const struct box_s
 		return NULL;
 	}
 	base64_encode(&coded, text.data, text.len);
-	json_t *server = json_pack("{s:s, s:s, s:o, s:s}", "name", name, "flavorRef", choice->flavor.id, "metadata", metadata,
-				   "user_data", coded.data);
+	json_t *server = json_pack("{s:s, s:s, s:o, s:s}", "name", name, "flavorRef", choice->flavor.id, "metadata",
+				   metadata, "user_data", coded.data);
 	explicit_bzero(text.data, text.len);
 	explicit_bzero(coded.data, coded.len);
 	if (!spec->no_config_drive)
@@ -100,7 +100,8 @@ static bool is_of_box(const json_t *server, const char *name, const struct box *
 {
 	const json_t *metadata = json_object_get(server, "metadata");
 	return strcmp(os_text(server, "name"), name) == 0 && strcmp(os_text(metadata, OS_META_RUN), box->run) == 0 &&
-	       strcmp(os_text(metadata, OS_META_STORE), store) == 0 && strcmp(os_text(server, "status"), "DELETED") != 0;
+	       strcmp(os_text(metadata, OS_META_STORE), store) == 0 &&
+	       strcmp(os_text(server, "status"), "DELETED") != 0;
 }
 
 int os_find_servers(struct os_cloud *c, struct db *db, const struct box *box, char out[OS_TWINS_MAX][128],
@@ -193,7 +194,8 @@ static int await_room(struct os_cloud *c, struct os_seat *seat, const struct clo
 	struct err why = ERR_INIT;
 	if (!quota_others(c->quota, &seat->need))
 		return -1;
-	seat->taken = quota_refused(c->quota, &seat->need, on_turn, (void *)(uintptr_t)watch, DEADLINE_NEVER, &why) == 0;
+	seat->taken =
+		quota_refused(c->quota, &seat->need, on_turn, (void *)(uintptr_t)watch, DEADLINE_NEVER, &why) == 0;
 	if (!seat->taken)
 		*err = why;
 	return seat->taken ? 0 : -1;
@@ -230,8 +232,8 @@ static int request_server(struct os_cloud *c, struct db *db, const json_t *body,
 	}
 }
 
-int os_create(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch, mono_ms deadline,
-	      struct err *err)
+int os_create(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch,
+	      mono_ms deadline, struct err *err)
 {
 	char group[128];
 	struct part volume;
@@ -272,8 +274,8 @@ static int broken(const struct os_seat *seat, const struct box *box, const json_
 		safe.data[--safe.len] = '\0';
 	AUTO_BUF what = buf_make(BUF_TEXT_MAX);
 	text_safe_line(&what, status, strlen(status), 40);
-	return err_set(err, ERR_BOX, 0, "server %s is %s%s%s%s%s%s", box->id, what.data, safe.len ? ": " : "", safe.data,
-		       *seat->request_id ? " (" : "", seat->request_id, *seat->request_id ? ")" : "");
+	return err_set(err, ERR_BOX, 0, "server %s is %s%s%s%s%s%s", box->id, what.data, safe.len ? ": " : "",
+		       safe.data, *seat->request_id ? " (" : "", seat->request_id, *seat->request_id ? ")" : "");
 }
 
 static bool one_of(const char *word, const char *const *words)
@@ -296,8 +298,9 @@ static bool is_being_automated(const struct os_seat *seat, const json_t *server)
 static int judge(const struct os_seat *seat, const struct box *box, const json_t *server, const char **stage,
 		 struct err *err)
 {
-	static const char *const terminal[] = {"ERROR",	    "SHUTOFF",	"DELETED", "SOFT_DELETED", "SUSPENDED",
-					       "PAUSED", "SHELVED", "SHELVED_OFFLOADED", NULL};
+	static const char *const terminal[] = {"ERROR",        "SHUTOFF",           "DELETED",
+					       "SOFT_DELETED", "SUSPENDED",         "PAUSED",
+					       "SHELVED",      "SHELVED_OFFLOADED", NULL};
 	struct os_address addresses[CHOOSE_ADDRESSES_MAX];
 	const char *status = os_text(server, "status");
 	*stage = "waiting for ACTIVE";
@@ -436,8 +439,8 @@ static int note_volume(struct db *db, const struct box *box, const json_t *serve
 	return part_created(db, &parts[0], id, err);
 }
 
-int os_await(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch, mono_ms deadline,
-	     struct err *err)
+int os_await(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch,
+	     mono_ms deadline, struct err *err)
 {
 	json_t *server = NULL;
 	struct os_cloud *c = os_cloud_get(spec->cloud, deadline, WAIT_STOPPABLE, err);

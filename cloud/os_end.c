@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Teardown, in the order in which things let go of one another: floating IP, server, volume, security group. Every piece
- * may be gone already, or half: it can be done again at any time, by any process. */
+/* Teardown, in the order in which things let go of one another: floating IP, server, volume, security group. Every
+ * piece may be gone already, or half: it can be done again at any time, by any process. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,8 +18,8 @@
 
 /* ---- the server ---- */
 
-/* With reclaim_instance_interval, nova keeps deleted servers, with their volumes and addresses: ask for the real end. Not
- * everybody may. */
+/* With reclaim_instance_interval, nova keeps deleted servers, with their volumes and addresses: ask for the real end.
+ * Not everybody may. */
 static void force_delete(struct os_cloud *c, const char *id, mono_ms deadline)
 {
 	struct os_answer a;
@@ -99,9 +99,10 @@ int os_end_server(struct os_cloud *c, const char *id, mono_ms deadline, struct e
 	}
 }
 
-/* What was asked for without an answer may still come into being: nothing found means nothing before its time is over. */
-static int find_settled(struct os_cloud *c, struct db *db, const struct box *box, char ids[OS_TWINS_MAX][128], mono_ms deadline,
-			struct err *err)
+/* What was asked for without an answer may still come into being: nothing found means nothing before its time is over.
+ */
+static int find_settled(struct os_cloud *c, struct db *db, const struct box *box, char ids[OS_TWINS_MAX][128],
+			mono_ms deadline, struct err *err)
 {
 	for (;;) {
 		int n = os_find_servers(c, db, box, ids, deadline, WAIT_IGNORE_STOP, err);

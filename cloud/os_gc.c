@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the cloud's own listing says: servers, floating IPs and groups that carry our marks. Only what bears both our name
- * and an owner's mark counts; whatever else is in the account is never touched. */
+/* What the cloud's own listing says: servers, floating IPs and groups that carry our marks. Only what bears both our
+ * name and an owner's mark counts; whatever else is in the account is never touched. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,8 +8,8 @@
 #include "cloud/ledger.h"
 #include "cloud/openstack.h"
 
-#define LOOK_MS 60000
-#define END_MS  300000
+#define LOOK_MS      60000
+#define END_MS       300000
 #define SERVERS_PATH "/servers/detail?name=" OS_NAME_PREFIX
 
 /* Whose a thing is. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Security group and floating IP: asked for with a row of the ledger before, found again by name when an answer was lost,
- * gone only when the network service says so. */
+/* Security group and floating IP: asked for with a row of the ledger before, found again by name when an answer was
+ * lost, gone only when the network service says so. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 #include "cloud/ledger.h"
 #include "cloud/openstack.h"
 
-#define SSH_PORT 22
+#define SSH_PORT  22
 #define TWINS_MAX 8
 /* A group is in use until the port of the deleted server has gone. */
 #define IN_USE_WAIT_MS 2000
@@ -40,8 +40,8 @@ struct kind {
 static const struct kind group_kind = {PART_SECURITY_GROUP, "/security-groups", "security_group", "security_groups"};
 static const struct kind ip_kind = {PART_FLOATING_IP, "/floatingips", "floatingip", "floatingips"};
 
-/* Groups are found by their name; floating IPs have none: by how their description begins. Both only with the mark of our
- * store: runs are counted in each, another machine's may have the same name. */
+/* Groups are found by their name; floating IPs have none: by how their description begins. Both only with the mark of
+ * our store: runs are counted in each, another machine's may have the same name. */
 static bool is_ours(const struct kind *k, const json_t *o, const char *name, const char *store)
 {
 	const char *text = os_text(o, "description");
@@ -118,7 +118,8 @@ static json_t *post(struct os_cloud *c, const char *path, const json_t *body, co
 	return made;
 }
 
-/* Asks for what the row `part` stands for. An answer that was lost is looked for, and the request repeated at most once. */
+/* Asks for what the row `part` stands for. An answer that was lost is looked for, and the request repeated at most
+ * once. */
 static json_t *make(struct os_cloud *c, struct db *db, const struct kind *k, const json_t *body, struct part *part,
 		    mono_ms deadline, struct err *err)
 {
@@ -236,9 +237,9 @@ static int add_rule(struct os_cloud *c, const struct box_spec *spec, const char 
 	struct os_answer a;
 	int port = spec->port ? spec->port : SSH_PORT;
 	json_t *body = json_pack("{s:{s:s, s:s, s:s, s:s, s:i, s:i, s:s}}", "security_group_rule", "security_group_id",
-				 c->group.id, "direction", "ingress", "ethertype", strchr(source, ':') ? "IPv6" : "IPv4",
-				 "protocol", "tcp", "port_range_min", port, "port_range_max", port, "remote_ip_prefix",
-				 source);
+				 c->group.id, "direction", "ingress", "ethertype",
+				 strchr(source, ':') ? "IPv6" : "IPv4", "protocol", "tcp", "port_range_min", port,
+				 "port_range_max", port, "remote_ip_prefix", source);
 	/* Repeating it does no harm: the second one is a 409. */
 	struct os_call call = {.service = OS_NETWORK,
 			       .method = "POST",
@@ -325,8 +326,8 @@ int os_floating_ip(struct os_cloud *c, struct db *db, const struct box *box, con
 	    part_want(db, PART_FLOATING_IP, name, box, &part, err) < 0)
 		return -1;
 	/* Bound to the port from the start: there is no moment in which another run could grab it. */
-	json_t *body = json_pack("{s:{s:s, s:s, s:s, s:s}}", "floatingip", "floating_network_id", pool->id, "port_id", port,
-				 "fixed_ip_address", fixed, "description", text.data);
+	json_t *body = json_pack("{s:{s:s, s:s, s:s, s:s}}", "floatingip", "floating_network_id", pool->id, "port_id",
+				 port, "fixed_ip_address", fixed, "description", text.data);
 	json_t *made = body ? make(c, db, &ip_kind, body, &part, deadline, err) : NULL;
 	json_decref(body);
 	if (!made)
@@ -366,7 +367,8 @@ static int end_one(struct os_cloud *c, const struct kind *k, const char *id, mon
 }
 
 /* By its id; without one, whatever bears its name. */
-static int end_part(struct os_cloud *c, struct db *db, const struct kind *k, const struct part *part, mono_ms deadline, struct err *err)
+static int end_part(struct os_cloud *c, struct db *db, const struct kind *k, const struct part *part, mono_ms deadline,
+		    struct err *err)
 {
 	size_t i;
 	json_t *o;

@@ -10,8 +10,7 @@ static int commit(struct db *db, int changed, const struct part *part, struct er
 	if (changed == 1)
 		return db_commit(db, err);
 	db_rollback(db);
-	return changed < 0 ? -1
-			   : err_set(err, ERR_BUG, 0, "%s %s is in no state for that", part->kind, part->name);
+	return changed < 0 ? -1 : err_set(err, ERR_BUG, 0, "%s %s is in no state for that", part->kind, part->name);
 }
 
 int part_want(struct db *db, const char *kind, const char *name, const struct box *box, struct part *part,
@@ -25,9 +24,10 @@ int part_want(struct db *db, const char *kind, const char *name, const struct bo
 	(void)snprintf(part->state, sizeof(part->state), "wanted");
 	if (db_begin(db, true, err) < 0)
 		return -1;
-	int changed = db_run(db, err,
-			     "INSERT INTO parts (kind, name, cloud, account, state, asked) VALUES (?, ?, ?, ?, 'wanted', ?)",
-			     "ssssi", kind, name, box->cloud, box->account, part->asked);
+	int changed =
+		db_run(db, err,
+		       "INSERT INTO parts (kind, name, cloud, account, state, asked) VALUES (?, ?, ?, ?, 'wanted', ?)",
+		       "ssssi", kind, name, box->cloud, box->account, part->asked);
 	if (changed == 1) {
 		part->n = db_last_rowid(db);
 		changed = db_run(db, err, "INSERT INTO part_uses (part, box) VALUES (?, ?)", "is", part->n, box->name);
@@ -104,7 +104,8 @@ int part_release(struct db *db, const struct part *part, const char *box, struct
 			  "UPDATE parts SET state = 'deleting' WHERE n = ?1 AND state <> 'gone'"
 			  " AND NOT EXISTS (SELECT 1 FROM part_uses WHERE part = ?1 AND box <> ?2)",
 			  "is", part->n, box);
-	int left = ours == 0 ? db_run(db, err, "DELETE FROM part_uses WHERE part = ? AND box = ?", "is", part->n, box) : 0;
+	int left =
+		ours == 0 ? db_run(db, err, "DELETE FROM part_uses WHERE part = ? AND box = ?", "is", part->n, box) : 0;
 	if (ours < 0 || left < 0) {
 		db_rollback(db);
 		return -1;
@@ -129,7 +130,8 @@ static int nothing(sqlite3_stmt *st, void *ctx)
 
 int part_known(struct db *db, const char *kind, const char *id, const char *name, struct err *err)
 {
-	return db_query(db, err, nothing, NULL,
-			"SELECT 1 FROM parts WHERE kind = ?1 AND state <> 'gone' AND (id = ?2 OR (id = '' AND name = ?3))",
-			"sss", kind, id, name);
+	return db_query(
+		db, err, nothing, NULL,
+		"SELECT 1 FROM parts WHERE kind = ?1 AND state <> 'gone' AND (id = ?2 OR (id = '' AND name = ?3))",
+		"sss", kind, id, name);
 }

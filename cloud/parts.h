@@ -36,8 +36,8 @@ int part_use(struct db *db, const struct part *part, const char *box, struct err
 /* The parts of a box that are not gone, at most max, those of a kind or all (NULL). Returns how many, or -1. */
 #define PARTS_MAX 8
 int parts_of(struct db *db, const char *box, const char *kind, struct part out[PARTS_MAX], struct err *err) MUST_USE;
-/* This box needs it no longer. 1 when nobody does: it is `deleting` now, and the caller ends it; 0 when others do; -1 err.
- * A part that is `deleting` already is the caller's as well. */
+/* This box needs it no longer. 1 when nobody does: it is `deleting` now, and the caller ends it; 0 when others do; -1
+ * err. A part that is `deleting` already is the caller's as well. */
 int part_release(struct db *db, const struct part *part, const char *box, struct err *err) MUST_USE;
 /* The cloud says it is gone. */
 int part_gone(struct db *db, const struct part *part, struct err *err) MUST_USE;

@@ -58,9 +58,12 @@ const struct cmd cmd_gc = {
 	.brief = "end everything that nobody owns any more",
 	.help = "Boxes past their expiry, boxes whose stepbox was killed, and what is left of either on this machine.\n"
 		"Boxes that were meant to stay (up, --keep) are left until they expire.\n\n"
-		"In clouds that the ledger has dealt with in the last week (or --cloud), their own listing is read, too:\n"
-		"servers, floating IPs and security groups of the same owner (STEPBOX_OWNER, else the login name) that no\n"
-		"row of the ledger keeps and that have expired, wherever they were made. --owner NAME ends all of that owner.",
+		"In clouds that the ledger has dealt with in the last week (or --cloud), their own listing is read, "
+		"too:\n"
+		"servers, floating IPs and security groups of the same owner (STEPBOX_OWNER, else the login name) that "
+		"no\n"
+		"row of the ledger keeps and that have expired, wherever they were made. --owner NAME ends all of that "
+		"owner.",
 	.opts = opts,
 	.ctx_size = sizeof(struct gc_opts),
 	.needs = CMD_NEEDS_STORE,

@@ -96,11 +96,11 @@ static void on_listed(const struct cloud_listed *s, void *ctx)
 	AUTO_BUF owner = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF status = buf_make(BUF_TEXT_MAX);
 	if (l->c->globals->json) {
-		report_print_json(json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:b}", "box", report_json_text(s->name),
-					    "id", report_json_text(s->id), "status", report_json_text(s->status), "address",
-					    s->address, "run", report_json_text(s->run), "owner",
-					    report_json_text(s->owner), "expires", (json_int_t)s->expires, "known",
-					    s->known));
+		report_print_json(json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:b}", "box",
+					    report_json_text(s->name), "id", report_json_text(s->id), "status",
+					    report_json_text(s->status), "address", s->address, "run",
+					    report_json_text(s->run), "owner", report_json_text(s->owner), "expires",
+					    (json_int_t)s->expires, "known", s->known));
 		return;
 	}
 	if (l->n++ == 0)

@@ -71,8 +71,8 @@ static const struct rule {
 };
 
 #define MAX_RULES_OF_PARENT 32
-#define MIB ((uint64_t)1 << 20)
-#define GIB ((uint64_t)1 << 30)
+#define MIB                 ((uint64_t)1 << 20)
+#define GIB                 ((uint64_t)1 << 30)
 /* A recipe's own bounds: each is far above what people write and keeps a hostile file small. */
 #define MAX_LIST  2000
 #define MAX_FILES 200
@@ -287,7 +287,8 @@ static int check_size(const struct recipe *r, const char *ptr, const char *key, 
 	struct err why = ERR_INIT;
 	if (check_text(r, ptr, key, v, err) < 0)
 		return -1;
-	return text_parse_size(key, json_string_value(v), &size, &why) < 0 ? yaml_err(&r->y, ptr, err, "%s", why.msg) : 0;
+	return text_parse_size(key, json_string_value(v), &size, &why) < 0 ? yaml_err(&r->y, ptr, err, "%s", why.msg)
+									   : 0;
 }
 
 static int check_port(const struct recipe *r, const char *ptr, const char *key, const json_t *v, struct err *err)
@@ -553,17 +554,20 @@ static int resolve_box(struct recipe *r, struct err *err)
 		.no_config_drive = config_drive && strcmp(config_drive, "false") == 0,
 	};
 	if (!*box->cloud || strlen(box->cloud) >= BOX_NAME_MAX)
-		return yaml_err(&r->y, "/box/cloud", err, "cloud: local, or the name of an entry of clouds.yaml, is wanted here");
+		return yaml_err(&r->y, "/box/cloud", err,
+				"cloud: local, or the name of an entry of clouds.yaml, is wanted here");
 	if (port && text_parse_int("port", port, 1, UINT16_MAX, &n, err) < 0)
 		return -1;
 	box->port = (int)n;
 	r->proxy = get2(r, "box", "proxy");
 	if (r->proxy && !text_starts(r->proxy, "http://") && !text_starts(r->proxy, "https://"))
-		return yaml_err(&r->y, "/box/proxy", err, "proxy: %s: an URL such as http://10.0.0.1:3128 is wanted", r->proxy);
+		return yaml_err(&r->y, "/box/proxy", err, "proxy: %s: an URL such as http://10.0.0.1:3128 is wanted",
+				r->proxy);
 	resolve_flavor(r);
 	return span_of(r, "box", "ttl", "4h", &box->ttl_ms, err) < 0 ||
 			       span_of(r, "box", "connect_timeout",
-				       cloud_is_remote(box->cloud) ? CONNECT_REMOTE : CONNECT_LOCAL, &r->connect_ms, err) < 0
+				       cloud_is_remote(box->cloud) ? CONNECT_REMOTE : CONNECT_LOCAL, &r->connect_ms,
+				       err) < 0
 		       ? -1
 		       : 0;
 }

@@ -9,7 +9,7 @@
 #include "cmd/cmd.h"
 #include "cmd/job.h"
 
-#define MAX_RUNS 16
+#define MAX_RUNS 64
 
 struct run_opts {
 	struct opt_list set, vary;

@@ -12,9 +12,16 @@ help:
 	@echo 'make demo     install what is missing, build, and step a sample project on a throwaway box'
 	@echo 'make test     install what is missing, build, run all tests'
 	@echo 'make all      build build/release/stepbox      make install  PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
+	@echo 'make test-openstack   the main job on a real OpenStack (OS_CLOUD, or the lab)'
 	@echo 'make lint     clang-format, clang-tidy, cppcheck, shellcheck       make layers   who includes whom'
 	@echo 'make asan     tests under AddressSanitizer and UBSan               make tsan     under ThreadSanitizer'
 	@echo 'make fuzz     each fuzzer for $(FUZZ_SECONDS) s                            make bench    performance, as ratios'
+
+# The fake cloud's servers are local boxes: this starts them.
+FAKEBOX := $(B)/fake/fakebox
+$(B)/fake/fakebox: tests/fake/fakebox.c $(B)/libstepbox.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDHARDEN) -o $@ $< $(B)/libstepbox.a $(LIBS)
 
 deps:
 	@sh tests/deps.sh build run
@@ -28,7 +35,13 @@ test:
 	@$(MAKE) -s all unit-build layers
 	@sh tests/run.sh $(B) $(sort $(UNITBIN)) $(sort $(wildcard tests/e2e/*.sh))
 
-unit-build: $(UNITBIN)
+unit-build: $(UNITBIN) $(FAKEBOX)
+
+# Against a real OpenStack: the cloud named by OS_CLOUD, else the lab beside this tree. Not part of make test.
+test-openstack:
+	@sh tests/deps.sh build run test
+	@$(MAKE) -s all
+	@sh tests/openstack/run.sh $(B)
 
 # Without boxes: only the programs of tests/unit.
 unit: unit-build

@@ -17,4 +17,5 @@ one 'boot: to the first remote command' bash "$here/boot.sh" "$build"
 one 'connect: loopback and round trips' "$build/bench/connect"
 one 'steps: what the runner costs, on this machine' sh "$here/steps.sh"
 one 'walk: 200 steps end to end over a delay link; memory' "$build/bench/walk"
+one 'cloud: calls to the API, one box and 32' env STEPBOX="$PWD/$build/stepbox" sh "$here/cloud-calls.sh"
 exit $bad

@@ -493,11 +493,13 @@ static void test_gc_base(void **state)
 	const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
 	must(fs_mkdirs(dir, 0755, &err), &err);
 	must(fs_write(stamp, "x", 1, 0644, &err), &err);
-	assert_int_equal(cloud_gc(db, &(struct cloud_gc_filter){.dry_run = true}, add_line, &said, &err), 0); /* used just now */
+	assert_int_equal(cloud_gc(db, &(struct cloud_gc_filter){.dry_run = true}, add_line, &said, &err),
+			 0); /* used just now */
 	assert_int_equal(utimensat(AT_FDCWD, stamp, times, 0), 0);
 	int fd = open(stamp, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(flock(fd, LOCK_SH), 0);
-	assert_int_equal(cloud_gc(db, &(struct cloud_gc_filter){.dry_run = false}, add_line, &said, &err), 0); /* in use */
+	assert_int_equal(cloud_gc(db, &(struct cloud_gc_filter){.dry_run = false}, add_line, &said, &err),
+			 0); /* in use */
 	assert_true(fs_exists(stamp));
 	close(fd);
 	assert_int_equal(cloud_gc(db, &(struct cloud_gc_filter){.dry_run = false}, add_line, &said, &err), 1);

@@ -27,7 +27,8 @@ static void must(int rc, const struct err *err)
 static struct box want_box(const char *name)
 {
 	struct err err = ERR_INIT;
-	struct box box = {.cloud = "sky", .account = "http://sky p1 R", .run = "r", .created = 1, .expires = 2000000000};
+	struct box box = {
+		.cloud = "sky", .account = "http://sky p1 R", .run = "r", .created = 1, .expires = 2000000000};
 	snprintf(box.name, sizeof(box.name), "%s", name);
 	must(ledger_want(db, &box, &err), &err);
 	return box;
