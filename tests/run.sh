@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs test programs and scripts, JOBS (2) at a time: run.sh BUILD TEST…  Exit code 77 of a test means skipped. Output is
+# Runs test programs and scripts, JOBS (4: they mostly wait) at a time: run.sh BUILD TEST…  Exit code 77 of a test means skipped. Output is
 # shown for what did not pass; the last line is for machines.
 set -u
 
@@ -49,6 +49,6 @@ trap 'rm -rf "$results"' EXIT
 count() {
 	find "$results" -name "$1-*" | wc -l
 }
-printf '%s\0' "$@" | xargs -0 -n 1 -P "${JOBS:-2}" sh "$0" --one
+printf '%s\0' "$@" | xargs -0 -n 1 -P "${JOBS:-4}" sh "$0" --one
 echo "$(count passed) passed, $(count failed) failed, $(count skipped) skipped"
 [ "$(count failed)" = 0 ] && [ "$(count passed)" -gt 0 ] && [ $(($(count passed) + $(count skipped))) = $# ]

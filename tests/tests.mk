@@ -50,16 +50,16 @@ unit: unit-build
 asan:
 	@sh tests/deps.sh build run test
 	@$(MAKE) -s $(ASAN) all unit-build
-	@ASAN_OPTIONS=detect_leaks=1 sh tests/run.sh build/asan $(patsubst $(B)/%,build/asan/%,$(sort $(UNITBIN))) tests/e2e/demo.sh tests/e2e/walk.sh tests/e2e/hostile.sh
+	@ASAN_OPTIONS=detect_leaks=1 sh tests/run.sh build/asan $(patsubst $(B)/%,build/asan/%,$(sort $(UNITBIN))) tests/e2e/demo.sh tests/e2e/walk.sh tests/e2e/hostile.sh tests/e2e/cloud.sh tests/e2e/cloud-faults.sh
 
 tsan:
 	@sh tests/deps.sh build run test
 	@$(MAKE) -s $(TSAN) all unit-build
 	@TSAN_OPTIONS=halt_on_error=1 sh tests/run.sh build/tsan \
-		$(foreach t,$(TSAN_TESTS),$(if $(wildcard tests/unit/test_$(t).c),build/tsan/tests/test_$(t))) tests/e2e/vary.sh
+		$(foreach t,$(TSAN_TESTS),$(if $(wildcard tests/unit/test_$(t).c),build/tsan/tests/test_$(t))) tests/e2e/vary.sh tests/e2e/cloud-fleet.sh
 
 # What has threads or is shared by them.
-TSAN_TESTS := db store log wait ssh flight
+TSAN_TESTS := db store log wait ssh flight http session poll quota
 
 layers:
 	@sh tests/layers.sh

@@ -27,7 +27,7 @@ clean() { # SUBJECT FILE…
 	[ ! -s keys ] || ! grep -raF -f keys "$@" /dev/null || die "$subject: a private key"
 }
 
-for kind in fake fake-appcred rax rax-v2password; do
+for kind in fake fake-appcred rax; do
 	case $kind in
 	rax*) start_fake rackspace --accounts accounts.json ;;
 	*) start_fake floating --accounts accounts.json ;;

@@ -47,7 +47,8 @@ wait $pid 2>/dev/null || true
 nothing_left
 cloud_empty attach
 
-# Stopped at many moments.
+# Stopped at many moments: a fast machine may be done before the last of them.
+stopped=0
 fake_config '{"build_s": 1.5}'
 for ms in 20 100 200 400 800 1200 1700 2000 2400 3000 3600; do
 	"$STEPBOX" run r.yaml >out 2>err &
@@ -56,10 +57,13 @@ for ms in 20 100 200 400 800 1200 1700 2000 2400 3000 3600; do
 	kill -INT $pid
 	rc=0
 	wait $pid || rc=$?
-	[ $rc = 130 ] || die "stopped after $ms ms: exit $rc: $(cat out err)"
+	[ $rc = 130 ] || [ $rc = 0 ] || die "stopped after $ms ms: exit $rc: $(cat out err)"
+	[ $rc = 0 ] || stopped=$((stopped + 1))
 	nothing_left
 	cloud_empty "stopped after $ms ms"
 done
+
+[ $stopped -ge 8 ] || die "only $stopped of the stops came in time to mean anything"
 
 # Killed at many moments; two at once.
 for ms in 150 400 900 1800 2600; do

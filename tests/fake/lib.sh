@@ -55,7 +55,7 @@ fake_stop() {
 
 fake_post() {
 	curl -sS --noproxy '*' --max-time 30 -X "$1" "$fake_url/fake/$2" ${3:+-d "$3"} >"$fake_state_dir/reply" &&
-		! grep -q '"error"' "$fake_state_dir/reply" || { cat "$fake_state_dir/reply" >&2; return 1; }
+		! grep -q '^{"error"' "$fake_state_dir/reply" || { cat "$fake_state_dir/reply" >&2; return 1; }
 }
 fake_script() { fake_post POST script "$1"; }
 fake_forget() { fake_post DELETE script; }
