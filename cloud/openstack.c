@@ -169,17 +169,18 @@ void os_leave(const struct box *box)
 		seat->taken = false;
 }
 
+/* The name is there before other threads can see the seat; the rest is its own thread's. */
 static void seat_add(struct os_cloud *c, const char *box, const struct os_choice *choice)
 {
 	struct os_seat *s = os_seat_of(c, box);
-	pthread_mutex_lock(&c->lock);
 	if (!s) {
 		s = xcalloc(1, sizeof(*s));
+		(void)snprintf(s->box, sizeof(s->box), "%s", box);
+		pthread_mutex_lock(&c->lock);
 		s->next = c->seats;
 		c->seats = s;
+		pthread_mutex_unlock(&c->lock);
 	}
-	pthread_mutex_unlock(&c->lock);
-	(void)snprintf(s->box, sizeof(s->box), "%s", box);
 	s->choice = *choice;
 	s->need = (struct quota_need){1, choice->flavor.vcpus, choice->flavor.ram_mb};
 }
