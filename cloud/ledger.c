@@ -63,13 +63,22 @@ int ledger_want(struct db *db, const struct box *box, struct err *err)
 	return commit(db, changed, box->name, "exists already", err);
 }
 
-int ledger_asked(struct db *db, const char *name, struct err *err)
+static int set_asked(struct db *db, const char *name, int64_t when, struct err *err)
 {
 	if (db_begin(db, true, err) < 0)
 		return -1;
-	int changed = db_run(db, err, "UPDATE boxes SET asked = ? WHERE name = ? AND state = 'wanted'", "is",
-			     clock_wall(), name);
+	int changed = db_run(db, err, "UPDATE boxes SET asked = ? WHERE name = ? AND state = 'wanted'", "is", when, name);
 	return commit(db, changed, name, "is not one that is about to be asked for", err);
+}
+
+int ledger_asked(struct db *db, const char *name, struct err *err)
+{
+	return set_asked(db, name, clock_wall(), err);
+}
+
+int ledger_refused(struct db *db, const char *name, struct err *err)
+{
+	return set_asked(db, name, 0, err);
 }
 
 int ledger_created(struct db *db, const char *name, const char *id, struct err *err)

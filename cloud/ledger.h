@@ -22,6 +22,8 @@ const char *box_state_name(enum box_state s);
 int ledger_want(struct db *db, const struct box *box, struct err *err) MUST_USE;
 /* The create request is about to leave: from here on the cloud may have it. */
 int ledger_asked(struct db *db, const char *name, struct err *err) MUST_USE;
+/* It was refused in so many words: the cloud has nothing. */
+int ledger_refused(struct db *db, const char *name, struct err *err) MUST_USE;
 int ledger_created(struct db *db, const char *name, const char *id, struct err *err) MUST_USE;
 int ledger_active(struct db *db, const char *name, const char *address, int port, struct err *err) MUST_USE;
 int ledger_state(struct db *db, const char *name, enum box_state state, struct err *err) MUST_USE;

@@ -201,6 +201,15 @@ static int await_room(struct os_cloud *c, struct os_seat *seat, const struct clo
 	return seat->taken ? 0 : -1;
 }
 
+/* A plain no, before any answer was lost: teardown need not look for what cannot be there. */
+static int refused(struct db *db, const struct box *box, bool repeated)
+{
+	struct err second = ERR_INIT;
+	if (!repeated && ledger_refused(db, box->name, &second) < 0)
+		log_warn(box->name, "%s", second.msg);
+	return -1;
+}
+
 static int request_server(struct os_cloud *c, struct db *db, const json_t *body, struct box *box, struct os_seat *seat,
 			  const struct cloud_watch *watch, mono_ms deadline, struct err *err)
 {
@@ -211,10 +220,10 @@ static int request_server(struct os_cloud *c, struct db *db, const json_t *body,
 		case POSTED:
 			return 0;
 		case POSTED_NOT:
-			return -1;
+			return refused(db, box, repeated);
 		case POSTED_NO_ROOM:
 			if (await_room(c, seat, watch, err) < 0)
-				return -1;
+				return refused(db, box, repeated);
 			deadline = clock_deadline(ACTIVE_MS);
 			continue;
 		case POSTED_PERHAPS:

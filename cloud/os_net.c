@@ -123,10 +123,11 @@ static json_t *post(struct os_cloud *c, const char *path, const json_t *body, co
 static json_t *make(struct os_cloud *c, struct db *db, const struct kind *k, const json_t *body, struct part *part,
 		    mono_ms deadline, struct err *err)
 {
-	bool unsure = false;
+	bool unsure = false, again = false;
 	json_t *made = post(c, k->path, body, k->key, deadline, &unsure, err);
 	if (!made && unsure) {
 		struct err why = *err;
+		again = true;
 		json_t *found = find_settled(c, db, k, part, deadline, err);
 		if (json_array_size(found))
 			made = json_incref(json_array_get(found, 0));
@@ -135,6 +136,10 @@ static json_t *make(struct os_cloud *c, struct db *db, const struct kind *k, con
 		json_decref(found);
 		log_debug(part->name, "%s; looked for it: %s", why.msg, made ? "it is there" : "not there");
 	}
+	struct err second = ERR_INIT;
+	/* A plain no, before any answer was lost: there is nothing to look for later. */
+	if (!made && !unsure && !again && part_gone(db, part, &second) < 0)
+		log_warn(part->name, "%s", second.msg);
 	if (made && part_created(db, part, os_text(made, "id"), err) < 0) {
 		json_decref(made);
 		return NULL;

@@ -329,11 +329,22 @@ static int contact_init(struct contact *c, struct err *err)
 	return 0;
 }
 
+/* Takes raced[i] out; the others stay in the order they began. Out of the epoll in so many words: closing alone leaves
+ * it there as long as a process that somebody forked meanwhile has a copy. */
+static int race_take(struct contact *c, size_t i)
+{
+	int fd = c->raced[i];
+	epoll_ctl(c->epoll, EPOLL_CTL_DEL, fd, NULL);
+	c->n_raced--;
+	memmove(c->raced + i, c->raced + i + 1, (c->n_raced - i) * sizeof(c->raced[0]));
+	memmove(c->until + i, c->until + i + 1, (c->n_raced - i) * sizeof(c->until[0]));
+	return fd;
+}
+
 static void race_end(struct contact *c)
 {
-	for (size_t i = 0; i < c->n_raced; i++)
-		fd_closep(&c->raced[i]); /* leaves the epoll by itself */
-	c->n_raced = 0;
+	while (c->n_raced)
+		close(race_take(c, c->n_raced - 1));
 }
 
 static void contact_finish(struct contact *c)
@@ -416,16 +427,6 @@ static int race_start(struct contact *c, struct err *err)
 	return -1;
 }
 
-/* Takes raced[i] out; the others stay in the order they began. */
-static int race_take(struct contact *c, size_t i)
-{
-	int fd = c->raced[i];
-	c->n_raced--;
-	memmove(c->raced + i, c->raced + i + 1, (c->n_raced - i) * sizeof(c->raced[0]));
-	memmove(c->until + i, c->until + i + 1, (c->n_raced - i) * sizeof(c->until[0]));
-	return fd;
-}
-
 /* Looks at the connects under way; the first that is through is returned, else -1. */
 static int race_look(struct contact *c, struct err *err)
 {
@@ -433,8 +434,10 @@ static int race_look(struct contact *c, struct err *err)
 	int n = epoll_wait(c->epoll, ready, RACE_MAX, 0);
 	for (int k = 0; k < n; k++) {
 		size_t i = 0;
-		while (c->raced[i] != ready[k].data.fd)
+		while (i < c->n_raced && c->raced[i] != ready[k].data.fd)
 			i++;
+		if (i == c->n_raced)
+			continue;
 		AUTO_CLOSE int fd = race_take(c, i);
 		int why = 0;
 		socklen_t len = sizeof(why);

@@ -62,6 +62,11 @@ works rate-429 '{"do": "retry_after", "status": 429, "seconds": 1, "path": "/ser
 works rate-413-date '{"do": "retry_after", "status": 413, "seconds": 2, "form": "date", "method": "POST", "path": "/servers$"}'
 # (f) ERROR with its cause
 says error '{"do": "error", "message": "No valid host was found. "}' 'No valid host was found.*req-'
+# a plain no is no reason to look for what cannot be there
+begin=$(date +%s)
+says refused '{"do": "status", "status": 400, "method": "POST", "path": "/servers$"}' '400'
+says group-refused '{"do": "status", "status": 409, "body": "{\"NeutronError\": {\"type\": \"OverQuota\", \"message\": \"Quota exceeded\", \"detail\": \"\"}}", "method": "POST", "path": "/security-groups$"}' 'Quota exceeded'
+[ $(($(date +%s) - begin)) -lt 15 ] || die "two refusals took $(($(date +%s) - begin)) s"
 # (g) deletions that take their time
 works lingers '{"do": "lingers", "gets": 3, "method": "DELETE", "path": "/servers/"}'
 works soft-deleted '{"do": "lingers", "status": "SOFT_DELETED", "gets": 3, "method": "DELETE", "path": "/servers/"}'

@@ -130,6 +130,9 @@ static void test_asked(void **state)
 	must(ledger_asked(db, "a", &err), &err);
 	assert_int_equal(ledger_find(db, "a", &box, &err), 1);
 	assert_true(box.asked > 0);
+	must(ledger_refused(db, "a", &err), &err);
+	assert_int_equal(ledger_find(db, "a", &box, &err), 1);
+	assert_int_equal(box.asked, 0);
 	must(ledger_created(db, "a", "id-1", &err), &err);
 	assert_int_equal(ledger_asked(db, "a", &err), -1);
 	assert_int_equal(ledger_known(db, "a", "id-1", &err), 1);
