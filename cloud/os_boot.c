@@ -18,7 +18,9 @@
 #include "cloud/openstack.h"
 #include "cloud/userdata.h"
 
-#define CREATE_MS      120000 /* some clouds answer only when a host has been found; unless api_timeout says otherwise */
+#define CREATE_MS 120000 /* some clouds answer only when a host has been found; unless api_timeout says otherwise */
+/* Group and server, each looked for and asked for once more. */
+#define ASK_MS         600000
 #define FIND_WAIT_MS   3000
 #define ACTIVE_MS      600000
 #define ADDRESS_MS     300000
@@ -251,6 +253,8 @@ int os_create(struct db *db, const struct box_spec *spec, struct box *box, const
 	if (!seat)
 		return -1;
 	const struct os_choice *choice = &seat->choice;
+	if (deadline > clock_deadline(ASK_MS))
+		deadline = clock_deadline(ASK_MS);
 	AUTO_FREE char *name = xasprintf(OS_NAME_PREFIX "%s", box->name);
 	if (watch->stage)
 		watch->stage(watch->ctx, "asking for a server", choice->flavor.name, deadline - clock_mono());
