@@ -22,7 +22,7 @@ UNIT := $(wildcard tests/unit/test_*.c)
 UNITBIN := $(UNIT:tests/unit/%.c=$(B)/tests/%)
 SH := $(sort $(shell find templates tests .ci -name '*.sh' 2>/dev/null))
 
-.PHONY: all demo test test-openstack unit e2e asan tsan lint layers fuzz bench install clean help deps format
+.PHONY: all demo test test-openstack sweep unit e2e asan tsan lint layers fuzz bench install clean help deps format
 all: $(B)/stepbox
 
 -include tests/tests.mk

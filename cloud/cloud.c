@@ -22,7 +22,8 @@
 /* Longest name: with suffixes it is still a host name and a socket path. */
 #define NAME_MAX_BYTES 40
 
-#define CLOUDS_MAX 64
+#define CLOUDS_MAX       64
+#define OWNER_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-"
 
 static const struct cloud_driver *const drivers[] = {&cloud_local, &cloud_openstack};
 
@@ -69,10 +70,11 @@ const char *cloud_owner(void)
 	if (!*owner) {
 		const char *given = getenv("STEPBOX_OWNER");
 		const struct passwd *me = given && *given ? NULL : getpwuid(getuid());
-		AUTO_BUF safe = buf_make(BOX_NAME_MAX);
-		const char *name = given && *given ? given : me ? me->pw_name : "somebody";
-		text_safe_line(&safe, name, strlen(name), BOX_NAME_MAX - 8);
-		(void)snprintf(owner, sizeof(owner), "%s", safe.data);
+		(void)snprintf(owner, sizeof(owner), "%s", given && *given ? given : me ? me->pw_name : "somebody");
+		/* One plain word: it stands between others in descriptions. */
+		for (char *p = owner; *p; p++)
+			if (!strchr(OWNER_CHARACTERS, *p))
+				*p = '-';
 	}
 	pthread_mutex_unlock(&lock);
 	return owner;

@@ -124,7 +124,8 @@ struct cloud_gc_filter {
 int cloud_gc(struct db *db, const struct cloud_gc_filter *filter, cloud_gc_fn report, void *ctx,
 	     struct err *err) MUST_USE;
 
-/* Who we are in the metadata of servers: $STEPBOX_OWNER, else the login name. Static storage. */
+/* Who we are in the metadata of servers: $STEPBOX_OWNER, else the login name; other characters than letters, digits and
+ * "._@+-" become '-'. Static storage. */
 const char *cloud_owner(void);
 
 /* A server that the cloud lists as stepbox's. Texts are foreign. */

@@ -67,7 +67,8 @@ static int set_asked(struct db *db, const char *name, int64_t when, struct err *
 {
 	if (db_begin(db, true, err) < 0)
 		return -1;
-	int changed = db_run(db, err, "UPDATE boxes SET asked = ? WHERE name = ? AND state = 'wanted'", "is", when, name);
+	int changed =
+		db_run(db, err, "UPDATE boxes SET asked = ? WHERE name = ? AND state = 'wanted'", "is", when, name);
 	return commit(db, changed, name, "is not one that is about to be asked for", err);
 }
 

@@ -29,6 +29,7 @@
 #define LOOK_FIRST_MS 1000
 #define LOOK_LATER_MS 4000
 #define LOOK_SOON_MS  30000
+#define FAULT_MS      10000
 #define CONSOLE_LINES 20
 #define CONSOLE_MS    10000
 #define PROBE_MS      5000
@@ -232,6 +233,8 @@ static int request_server(struct os_cloud *c, struct db *db, const json_t *body,
 			why = *err;
 			log_debug(box->name, "%s; looking whether it was carried out", why.msg);
 			int found = recover(c, db, box, deadline, err);
+			if (found > 0)
+				err_clear(err);
 			if (found != 0)
 				return found < 0 ? -1 : 0;
 			if (repeated) {
@@ -276,6 +279,20 @@ int os_create(struct db *db, const struct box_spec *spec, struct box *box, const
 
 /* ---- await ---- */
 
+/* A server that never got a host is listed without its fault; asked for by its id, it has one (seen on nova 26). */
+static json_t *whole_server(struct os_cloud *c, const struct box *box, const json_t *listed)
+{
+	json_t *json = NULL, *whole;
+	struct err ignored = ERR_INIT;
+	AUTO_FREE char *path = xasprintf("/servers/%s", box->id);
+	if (json_object_get(listed, "fault") ||
+	    os_get(c, OS_COMPUTE, path, clock_deadline(FAULT_MS), WAIT_STOPPABLE, &json, &ignored) < 0)
+		return json_incref((json_t *)(uintptr_t)listed);
+	whole = json_incref(json_object_get(json, "server"));
+	json_decref(json);
+	return whole;
+}
+
 /* What nova says about a server that will not boot. */
 static int broken(const struct os_seat *seat, const struct box *box, const json_t *server, struct err *err)
 {
@@ -308,8 +325,8 @@ static bool is_being_automated(const struct os_seat *seat, const json_t *server)
 }
 
 /* 1: ACTIVE with an address; 0: not yet, and *stage says what is awaited; -1: never. */
-static int judge(const struct os_seat *seat, const struct box *box, const json_t *server, const char **stage,
-		 struct err *err)
+static int judge(struct os_cloud *c, const struct os_seat *seat, const struct box *box, const json_t *server,
+		 const char **stage, struct err *err)
 {
 	static const char *const terminal[] = {"ERROR",        "SHUTOFF",           "DELETED",
 					       "SOFT_DELETED", "SUSPENDED",         "PAUSED",
@@ -317,8 +334,12 @@ static int judge(const struct os_seat *seat, const struct box *box, const json_t
 	struct os_address addresses[CHOOSE_ADDRESSES_MAX];
 	const char *status = os_text(server, "status");
 	*stage = "waiting for ACTIVE";
-	if (one_of(status, terminal))
-		return broken(seat, box, server, err);
+	if (one_of(status, terminal)) {
+		json_t *whole = whole_server(c, box, server);
+		broken(seat, box, whole, err);
+		json_decref(whole);
+		return -1;
+	}
 	if (strcmp(status, "ACTIVE") != 0)
 		return 0;
 	*stage = "waiting for an address";
@@ -353,7 +374,7 @@ static int await_active(struct os_cloud *c, const struct os_seat *seat, const st
 		int rc = poll_server(c->poll, box->id, interval * 3 / 4, until, WAIT_STOPPABLE, &now, err);
 		stage = stage ? stage : "waiting for ACTIVE";
 		if (rc == 1)
-			rc = judge(seat, box, now, &stage, err);
+			rc = judge(c, seat, box, now, &stage, err);
 		else if (rc == 0)
 			rc = lost_server(seat, box, err);
 		if (rc == 1) {

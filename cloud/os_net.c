@@ -135,6 +135,8 @@ static json_t *make(struct os_cloud *c, struct db *db, const struct kind *k, con
 			made = post(c, k->path, body, k->key, deadline, &unsure, err);
 		json_decref(found);
 		log_debug(part->name, "%s; looked for it: %s", why.msg, made ? "it is there" : "not there");
+		if (made)
+			err_clear(err);
 	}
 	struct err second = ERR_INIT;
 	/* A plain no, before any answer was lost: there is nothing to look for later. */

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cloud/cloud.h"
 #include "cloud/ledger.h"
+#include "cmd/lookout.h"
 #include "cmd/report.h"
 #include "cmd/sshkit.h"
 #include "migrations/walk.h"
@@ -50,6 +51,7 @@ struct life {
 	bool have_box;
 	bool is_flown;                /* the box may have the plan */
 	bool is_readying, is_unready; /* the task is the box's own; it did not come about */
+	struct lookout *lookout;      /* while there is a flight to a box of a cloud */
 	struct walk_view view;
 	struct walker *walker;
 	int64_t n_steps;
@@ -66,11 +68,29 @@ static void on_stage(void *ctx, const char *stage, const char *detail, int64_t l
 	pane_doing(l->pane, stage, detail, limit_ms);
 }
 
+/* Length of a colour sequence at p ("ESC [ 0 ; 3 2 m"), also of one that lost its ESC on the way, as consoles do; else
+ * 0. */
+static size_t colour_len(const char *p)
+{
+	size_t n = *p == '\033';
+	if (p[n] != '[')
+		return 0;
+	n += 1 + strspn(p + n + 1, "0123456789;");
+	return p[n] == 'm' ? n + 1 : 0;
+}
+
 static void on_console(void *ctx, const char *text, size_t len)
 {
 	struct life *l = ctx;
+	AUTO_BUF plain = buf_make(len);
+	for (const char *p = text; p < text + len;) {
+		size_t skip = colour_len(p);
+		if (!skip)
+			buf_addc(&plain, *p++);
+		p += skip;
+	}
 	pane_progress(l->pane, "  the end of its console:");
-	pane_output(l->pane, text, len, CONSOLE_LINES);
+	pane_output(l->pane, plain.data, plain.len, CONSOLE_LINES);
 }
 
 static void on_event(void *ctx, enum flight_event kind, const char *text, const char *detail)
@@ -96,6 +116,13 @@ static bool is_gone(void *ctx)
 	struct life *l = ctx;
 	struct err ignored = ERR_INIT;
 	return cloud_alive(l->db, l->box.name, &ignored) == 0;
+}
+
+/* The same for who has no time to wait for an answer. */
+static bool is_known_gone(void *ctx)
+{
+	struct life *l = ctx;
+	return cloud_is_remote(l->box.cloud) ? lookout_gone(l->lookout) : is_gone(l);
 }
 
 static void on_task(void *ctx, int64_t n, const char *kind, const char *title)
@@ -297,7 +324,8 @@ static int fly(struct life *l, bool launch, struct err *err)
 	if (walker_is_done(l->walker))
 		return 0;
 	AUTO_FREE char *payload = xasprintf("/proc/self/fd/%d", l->payload_fd);
-	struct flight f = {.run = l->run.id, .nonce = l->run.nonce, .event = on_event, .gone = is_gone, .event_ctx = l};
+	struct flight f = {
+		.run = l->run.id, .nonce = l->run.nonce, .event = on_event, .gone = is_known_gone, .event_ctx = l};
 	l->is_flown |= !launch;
 	f.fresh = launch && l->boots && cloud_is_remote(l->box.cloud);
 	if (launch) {
@@ -312,7 +340,10 @@ static int fly(struct life *l, bool launch, struct err *err)
 	struct journal *j = journal_new(l->run.nonce, l->run.received, walker_record, l->walker);
 	walker_set_journal(l->walker, j);
 	pane_doing(l->pane, "connecting", l->box.address, l->recipe->connect_ms);
+	l->lookout = cloud_is_remote(l->box.cloud) ? lookout_new(l->db, l->box.name) : NULL;
 	int rc = flight_run(&target, NULL, &f, j, clock_deadline(l->recipe->connect_ms), err);
+	lookout_free(l->lookout);
+	l->lookout = NULL;
 	if (rc < 0 && err->reach == ERR_BOX && journal_offset(j) == 0)
 		show_console(l);
 	walker_set_journal(l->walker, NULL);

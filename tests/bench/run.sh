@@ -18,4 +18,5 @@ one 'connect: loopback and round trips' "$build/bench/connect"
 one 'steps: what the runner costs, on this machine' sh "$here/steps.sh"
 one 'walk: 200 steps end to end over a delay link; memory' "$build/bench/walk"
 one 'cloud: calls to the API, one box and 32' env STEPBOX="$PWD/$build/stepbox" sh "$here/cloud-calls.sh"
+one 'openstack: to the first remote command, on a real cloud' bash "$here/openstack.sh" "$build"
 exit $bad
