@@ -92,7 +92,7 @@ int cloud_delete(struct db *db, const char *name, struct err *err) MUST_USE;
 /* How long taking down a box of this cloud may take. */
 int64_t cloud_teardown_ms(const char *cloud);
 
-/* Is it still there? 1 yes, 0 no (ended, expired, killed), -1 err. */
+/* Is it still there? 1 yes, 0 no (ended, expired, killed; err says how the cloud puts it, if it does), -1 err. */
 int cloud_alive(struct db *db, const char *name, struct err *err) MUST_USE;
 
 /* What the box's console says, at most the last `lines` lines; nothing where there is none. Best effort. */

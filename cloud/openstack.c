@@ -381,7 +381,7 @@ static int is_missing(struct os_cloud *c, const struct box *box, mono_ms deadlin
 		return 1;
 	if (err->code != 404)
 		return -1;
-	err_clear(err);
+	err_set(err, ERR_BOX, 0, "server %s is not there any more", box->id);
 	return 0;
 }
 
@@ -403,6 +403,8 @@ static int os_alive(const struct box *box, struct err *err)
 	bool alive = true;
 	for (size_t i = 0; i < ARRAY_SIZE(ended); i++)
 		alive &= strcmp(os_text(server, "status"), ended[i]) != 0;
+	if (!alive)
+		err_set(err, ERR_BOX, 0, "server %s is %.40s", box->id, os_text(server, "status"));
 	json_decref(server);
 	return alive;
 }

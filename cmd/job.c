@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/job.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -342,6 +343,10 @@ static int fly(struct life *l, bool launch, struct err *err)
 	pane_doing(l->pane, "connecting", l->box.address, l->recipe->connect_ms);
 	l->lookout = cloud_is_remote(l->box.cloud) ? lookout_new(l->db, l->box.name) : NULL;
 	int rc = flight_run(&target, NULL, &f, j, clock_deadline(l->recipe->connect_ms), err);
+	if (rc < 0 && err->code == ENODEV && *lookout_why(l->lookout)) {
+		struct err gone = *err;
+		err_set(err, gone.reach, gone.code, "%.600s: %s", gone.msg, lookout_why(l->lookout));
+	}
 	lookout_free(l->lookout);
 	l->lookout = NULL;
 	if (rc < 0 && err->reach == ERR_BOX && journal_offset(j) == 0)

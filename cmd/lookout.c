@@ -15,7 +15,8 @@
 struct lookout {
 	struct db *db;
 	char box[BOX_NAME_MAX];
-	int bell; /* eventfd: a question, or the end */
+	int bell;      /* eventfd: a question, or the end */
+	char why[256]; /* written before is_gone, read after */
 	atomic_bool is_gone, is_over;
 	pthread_t thread;
 };
@@ -36,8 +37,10 @@ static void *look(void *arg)
 	while (wait_fd(l->bell, POLLIN, DEADLINE_NEVER, WAIT_STOPPABLE, &err) == 1 && !l->is_over) {
 		/* How often the cloud is really asked is the driver's affair: it remembers its last answer for a while.
 		 */
-		if (read(l->bell, &rings, sizeof(rings)) > 0 && cloud_alive(l->db, l->box, &err) == 0)
+		if (read(l->bell, &rings, sizeof(rings)) > 0 && !l->is_gone && cloud_alive(l->db, l->box, &err) == 0) {
+			(void)snprintf(l->why, sizeof(l->why), "%.250s", err.msg);
 			l->is_gone = true;
+		}
 		err_clear(&err);
 	}
 	return NULL;
@@ -62,6 +65,11 @@ bool lookout_gone(struct lookout *l)
 		return false;
 	ring(l);
 	return l->is_gone;
+}
+
+const char *lookout_why(const struct lookout *l)
+{
+	return l && l->is_gone ? l->why : "";
 }
 
 void lookout_free(struct lookout *l)

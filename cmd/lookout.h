@@ -14,6 +14,8 @@ struct lookout;
 struct lookout *lookout_new(struct db *db, const char *box);
 /* Is it known to be gone? Answers at once with what was last heard, and has the question asked again. */
 bool lookout_gone(struct lookout *l); /* NULL: false */
+/* How the cloud put it, "" when it is not known to be gone; lives as long as the lookout. */
+const char *lookout_why(const struct lookout *l);
 /* Waits for a question that is on its way. */
 void lookout_free(struct lookout *l); /* NULL is fine */
 
