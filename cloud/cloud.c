@@ -130,7 +130,8 @@ int cloud_delete(struct db *db, const char *name, struct err *err)
 	if (strcmp(box.state, box_state_name(BOX_GONE)) == 0)
 		return 0;
 	const struct cloud_driver *driver = driver_of(box.cloud, err);
-	if (!driver || ledger_state(db, box.name, BOX_DELETING, err) < 0 ||
+	/* Read again behind that: nothing comes to it any more (an id, parts) that we would not see. */
+	if (!driver || ledger_state(db, box.name, BOX_DELETING, err) < 0 || ledger_find(db, box.name, &box, err) < 0 ||
 	    take_down(db, driver, &box, clock_deadline(driver->teardown_ms), err) < 0)
 		return err_ctx(err, "ending box %s", box.name);
 	return 0;
@@ -190,11 +191,22 @@ static int boot(struct db *db, const struct cloud_driver *driver, const struct b
 	return 0;
 }
 
+/* Somebody else has ended the box while we were making it: its row says gone, but what came into being since is ours to
+ * end. */
+static int end_again(struct db *db, const struct cloud_driver *driver, struct box *box, struct err *err)
+{
+	struct box row;
+	int found = ledger_find(db, box->name, &row, err);
+	if (found <= 0 || strcmp(row.state, box_state_name(BOX_GONE)) != 0)
+		return found < 0 ? -1 : 0;
+	return driver->end(db, box, clock_deadline(driver->teardown_ms), err);
+}
+
 /* Takes down what was begun; err keeps its cause, and says it when something is left. */
-static int undo(struct db *db, const char *name, struct err *err)
+static int undo(struct db *db, const struct cloud_driver *driver, struct box *box, struct err *err)
 {
 	struct err second = ERR_INIT;
-	if (cloud_delete(db, name, &second) == 0)
+	if (end_again(db, driver, box, &second) == 0 && cloud_delete(db, box->name, &second) == 0)
 		return -1;
 	struct err first = *err;
 	return err_set(err, first.reach, first.code, "%.400s; then %.400s; `stepbox gc` will end it", first.msg,
@@ -215,7 +227,7 @@ int cloud_boot(struct db *db, const struct box_spec *spec, const struct cloud_wa
 		return err_ctx(err, "booting %s", spec->name);
 	if (boot(db, driver, spec, box, watch, limit_ms, err) < 0) {
 		err_ctx(err, "booting %s", spec->name);
-		return undo(db, spec->name, err);
+		return undo(db, driver, box, err);
 	}
 	log_debug(box->name, "%s port %d, image %s", box->address, box->port, box->image);
 	return 0;
@@ -261,6 +273,14 @@ int cloud_extend(struct db *db, const char *name, int64_t expires, struct err *e
 	return ledger_expires(db, box.name, expires, err);
 }
 
+void cloud_leave(const struct box *box)
+{
+	struct err ignored = ERR_INIT;
+	const struct cloud_driver *driver = driver_of(box->cloud, &ignored);
+	if (driver)
+		driver->leave(box);
+}
+
 void cloud_console(const struct box *box, int lines, struct buf *out)
 {
 	struct err ignored = ERR_INIT;
@@ -287,6 +307,9 @@ static void gc_report(struct gc *gc, const char *what, const char *why, int rc, 
 		gc->done++;
 	} else if (!gc->resisted) {
 		*gc->err = *err;
+		/* Whatever the cause, a box may be running. */
+		if (gc->err->reach == ERR_USER)
+			gc->err->reach = ERR_CLOUD;
 		gc->resisted = true;
 	}
 	if (gc->report)
@@ -389,11 +412,9 @@ static void gc_strays(struct gc *gc, const char *cloud)
 	const struct cloud_driver *driver = driver_of(cloud, &err);
 	if (driver && driver->strays(&strays, &err) == 0)
 		return;
-	/* A cloud that was not asked for, where nothing of ours is known to be, may be out of reach. */
-	if (gc->filter->cloud)
-		gc_report(gc, cloud, "could not be looked at", -1, &err);
-	else
-		log_warn("gc", "%s", err.msg);
+	/* "Nothing is left" would be a lie. */
+	AUTO_FREE char *what = xasprintf("cloud %s", cloud);
+	gc_report(gc, what, "could not be looked at", -1, &err);
 }
 
 /* What no row knows, here and in the clouds that the ledger has dealt with of late. */

@@ -95,6 +95,9 @@ int64_t cloud_teardown_ms(const char *cloud);
 /* Is it still there? 1 yes, 0 no (ended, expired, killed; err says how the cloud puts it, if it does), -1 err. */
 int cloud_alive(struct db *db, const char *name, struct err *err) MUST_USE;
 
+/* The box outlives this process: others that wait for its place (a quota) need not. */
+void cloud_leave(const struct box *box);
+
 /* What the box's console says, at most the last `lines` lines; nothing where there is none. Best effort. */
 void cloud_console(const struct box *box, int lines, struct buf *out);
 

@@ -48,6 +48,7 @@ struct cloud_driver {
 	int (*end)(struct db *db, const struct box *box, mono_ms deadline, struct err *err);
 	int (*alive)(const struct box *box, struct err *err); /* as cloud_alive() */
 	int (*extend)(const struct box *box, int64_t expires, struct err *err);
+	void (*leave)(const struct box *box);                               /* as cloud_leave() */
 	void (*console)(const struct box *box, int lines, struct buf *out); /* as cloud_console() */
 	/* Finds (and ends) what no row knows. Never touches what a living process is busy with. -1 when it could not
 	 * look. */

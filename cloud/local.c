@@ -357,6 +357,11 @@ static int end_dir(const char *dir, mono_ms deadline, struct err *err)
 	return fs_exists(dir) ? local_remove(dir, deadline, err) : 0;
 }
 
+static void local_leave(const struct box *box)
+{
+	(void)box;
+}
+
 static void local_console(const struct box *box, int lines, struct buf *out)
 {
 	(void)box;
@@ -466,6 +471,7 @@ const struct cloud_driver cloud_local = {
 	.end = local_end,
 	.alive = local_alive,
 	.extend = local_extend,
+	.leave = local_leave,
 	.console = local_console,
 	.strays = local_strays,
 	.list = local_list,

@@ -485,6 +485,7 @@ const struct cloud_driver cloud_openstack = {
 	.end = os_end,
 	.alive = os_alive,
 	.extend = os_extend,
+	.leave = os_leave,
 	.console = os_console,
 	.strays = os_strays,
 	.list = os_listing,

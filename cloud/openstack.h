@@ -123,8 +123,9 @@ int os_end_group(struct os_cloud *c, struct db *db, const struct part *part, con
 
 /* os_end.c */
 int os_end(struct db *db, const struct box *box, mono_ms deadline, struct err *err) MUST_USE;
-/* Deletes a server and waits until the cloud says it is gone. */
-int os_end_server(struct os_cloud *c, const char *id, mono_ms deadline, struct err *err) MUST_USE;
+/* Deletes a server and waits until the cloud says it is gone. Until young_until (wall seconds) its 404 may mean that it
+ * is not known yet. */
+int os_end_server(struct os_cloud *c, const char *id, int64_t young_until, mono_ms deadline, struct err *err) MUST_USE;
 
 /* os_gc.c */
 int os_strays(const struct cloud_strays *s, struct err *err) MUST_USE;

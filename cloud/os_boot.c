@@ -143,7 +143,7 @@ static int recover(struct os_cloud *c, struct db *db, struct box *box, mono_ms d
 		if (n > 0)
 			(void)snprintf(box->id, sizeof(box->id), "%s", ids[0]);
 		for (int i = 1; i < n; i++)
-			if (os_end_server(c, ids[i], deadline, err) < 0)
+			if (os_end_server(c, ids[i], 0, deadline, err) < 0)
 				return -1;
 		if (n > 0 || clock_mono() >= until || clock_mono() >= deadline)
 			return n > 0;
@@ -205,21 +205,38 @@ static int await_room(struct os_cloud *c, struct os_seat *seat, const struct clo
 }
 
 /* A plain no, before any answer was lost: teardown need not look for what cannot be there. */
-static int refused(struct db *db, const struct box *box, bool repeated)
+static int refused(struct db *db, struct box *box, bool repeated)
 {
 	struct err second = ERR_INIT;
+	if (!repeated)
+		box->asked = 0;
 	if (!repeated && ledger_refused(db, box->name, &second) < 0)
 		log_warn(box->name, "%s", second.msg);
 	return -1;
 }
 
-static int request_server(struct os_cloud *c, struct db *db, const json_t *body, struct box *box, struct os_seat *seat,
-			  const struct cloud_watch *watch, mono_ms deadline, struct err *err)
+/* One attempt. The row says so before the request leaves, each time: what may still come of it is looked for by that
+ * time. */
+static enum posted try_server(struct os_cloud *c, struct db *db, const struct box_spec *spec, struct box *box,
+			      struct os_seat *seat, const char *group, mono_ms deadline, struct err *err)
+{
+	enum posted how = POSTED_NOT;
+	json_t *body = server_body(c, db, spec, box, &seat->choice, group, err);
+	box->asked = clock_wall();
+	if (body && ledger_asked(db, box->name, err) == 0)
+		how = post_server(c, body, box, seat, deadline, err);
+	json_decref(body);
+	return how;
+}
+
+static int request_server(struct os_cloud *c, struct db *db, const struct box_spec *spec, struct box *box,
+			  struct os_seat *seat, const char *group, const struct cloud_watch *watch, mono_ms deadline,
+			  struct err *err)
 {
 	bool repeated = false;
 	for (;;) {
 		struct err why;
-		switch (post_server(c, body, box, seat, deadline, err)) {
+		switch (try_server(c, db, spec, box, seat, group, deadline, err)) {
 		case POSTED:
 			return 0;
 		case POSTED_NOT:
@@ -227,7 +244,11 @@ static int request_server(struct os_cloud *c, struct db *db, const json_t *body,
 		case POSTED_NO_ROOM:
 			if (await_room(c, seat, watch, err) < 0)
 				return refused(db, box, repeated);
+			/* Its time begins now. */
 			deadline = clock_deadline(ACTIVE_MS);
+			box->expires = clock_wall() + (spec->ttl_ms + 999) / 1000;
+			if (ledger_expires(db, box->name, box->expires, err) < 0)
+				return -1;
 			continue;
 		case POSTED_PERHAPS:
 			why = *err;
@@ -264,15 +285,8 @@ int os_create(struct db *db, const struct box_spec *spec, struct box *box, const
 	if (os_group(c, db, spec, box, choice, deadline, group, err) < 0 ||
 	    (choice->volume_gb && part_want(db, PART_VOLUME, name, box, &volume, err) < 0))
 		return -1;
-	json_t *body = server_body(c, db, spec, box, choice, group, err);
-	if (!body || ledger_asked(db, box->name, err) < 0) {
-		json_decref(body);
-		return -1;
-	}
-	int rc = request_server(c, db, body, box, seat, watch, deadline, err);
-	json_decref(body);
+	int rc = request_server(c, db, spec, box, seat, group, watch, deadline, err);
 	seat->created = clock_mono();
-	box->asked = clock_wall();
 	log_debug(box->name, "server %s (%s)", box->id, seat->request_id);
 	return rc;
 }

@@ -66,25 +66,37 @@ static int is_gone(struct os_cloud *c, const char *id, bool *forced, mono_ms dea
 	return deleted || soft;
 }
 
-/* A box in a state that forbids it (a locked or migrating server: 409) is asked again. */
-static int ask_server(struct os_cloud *c, const char *path, mono_ms deadline, struct err *err)
+/* A box in a state that forbids it (a locked or migrating server: 409) is asked again; so is one that is so young that
+ * a 404 may only mean "not yet". */
+static int ask_server(struct os_cloud *c, const char *path, int64_t young_until, mono_ms deadline, struct err *err)
 {
 	for (;;) {
-		if (os_delete(c, OS_COMPUTE, path, deadline, err) == 0)
+		struct os_answer a;
+		struct os_call call = {.service = OS_COMPUTE,
+				       .method = "DELETE",
+				       .path = path,
+				       .deadline = deadline,
+				       .mode = WAIT_IGNORE_STOP};
+		int rc = os_do(c->session, &call, &a, err);
+		bool absent = rc < 0 && a.status == 404;
+		os_answer_finish(&a);
+		if (rc == 0 || (absent && clock_wall() >= young_until)) {
+			err_clear(err);
 			return 0;
-		if (err->code != 409 || clock_mono() + FIND_WAIT_MS >= deadline)
+		}
+		if ((err->code != 409 && !absent) || clock_mono() + FIND_WAIT_MS >= deadline)
 			return -1;
 		if (wait_ms(FIND_WAIT_MS, WAIT_IGNORE_STOP, err) < 0)
 			return -1;
 	}
 }
 
-int os_end_server(struct os_cloud *c, const char *id, mono_ms deadline, struct err *err)
+int os_end_server(struct os_cloud *c, const char *id, int64_t young_until, mono_ms deadline, struct err *err)
 {
 	bool forced = false;
 	AUTO_FREE char *path = xasprintf("/servers/%s", id);
 	for (;;) {
-		if (ask_server(c, path, deadline, err) < 0)
+		if (ask_server(c, path, young_until, deadline, err) < 0)
 			return err_ctx(err, "server %s", id);
 		mono_ms again = clock_deadline(AGAIN_MS);
 		while (clock_mono() < again && clock_mono() < deadline) {
@@ -198,7 +210,9 @@ static int end_servers(struct ending *e, struct err *err)
 			if (strcmp(e->parts[p].kind, PART_VOLUME) == 0 && !*e->parts[p].id &&
 			    learn_volume(e->c, e->db, ids[i], &e->parts[p], e->deadline, err) < 0)
 				return -1;
-		if (os_end_server(e->c, ids[i], e->deadline, err) < 0)
+		/* What was ACTIVE once is known everywhere. */
+		int64_t young_until = *e->box->address ? 0 : e->box->asked + OS_SETTLE_S;
+		if (os_end_server(e->c, ids[i], young_until, e->deadline, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -217,27 +231,33 @@ static int end_rest(struct ending *e, struct err *err)
 	return 0;
 }
 
-int os_end(struct db *db, const struct box *box, mono_ms deadline, struct err *err)
+static int end_all(struct ending *e, struct err *err)
 {
-	struct ending e = {.db = db, .box = box, .deadline = deadline};
-	e.n = parts_of(db, box->name, NULL, e.parts, err);
 	/* Never asked for anything: nothing to ask the cloud about. */
-	if (e.n == 0 && !*box->id && !box->asked) {
-		os_leave(box);
+	if (e->n == 0 && !*e->box->id && !e->box->asked)
 		return 0;
-	}
-	e.c = e.n < 0 ? NULL : os_cloud_of(box, deadline, WAIT_IGNORE_STOP, err);
-	if (!e.c)
+	e->c = e->n < 0 ? NULL : os_cloud_of(e->box, e->deadline, WAIT_IGNORE_STOP, err);
+	if (!e->c)
 		return -1;
 	/* A floating IP that resists must not keep the server alive: the dearer thing goes in any case. */
 	struct err ip = ERR_INIT;
-	int ips = end_ips(&e, &ip);
-	if (end_servers(&e, err) < 0)
+	int ips = end_ips(e, &ip);
+	if (end_servers(e, err) < 0)
 		return -1;
-	os_leave(box);
+	os_leave(e->box); /* there is room for another one */
 	if (ips < 0) {
 		*err = ip;
 		return -1;
 	}
-	return end_rest(&e, err);
+	return end_rest(e, err);
+}
+
+int os_end(struct db *db, const struct box *box, mono_ms deadline, struct err *err)
+{
+	struct ending e = {.db = db, .box = box, .deadline = deadline};
+	e.n = parts_of(db, box->name, NULL, e.parts, err);
+	int rc = end_all(&e, err);
+	/* Also of one that resists: nobody should wait for its place for ever. */
+	os_leave(box);
+	return rc;
 }

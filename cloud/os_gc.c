@@ -91,11 +91,12 @@ static void sweep_server(const struct sweep *w, const json_t *server)
 	if (!text_starts(name, OS_NAME_PREFIX) || !os_is_id(id) || strcmp(os_text(server, "status"), "DELETED") == 0 ||
 	    w->s->known(w->s->ctx, name + strlen(OS_NAME_PREFIX), id) || !has_to_go(w, &m, why))
 		return;
-	int rc = w->s->filter->dry_run ? 0 : os_end_server(w->c, id, clock_deadline(END_MS), &err);
+	int rc = w->s->filter->dry_run ? 0 : os_end_server(w->c, id, 0, clock_deadline(END_MS), &err);
 	found(w, "server", name, why, rc, &err);
 }
 
-/* One try: a group that is in use belongs to a living server. */
+/* One try: a group that is in use, and an address that has a port, belong to a living server, whose expiry may have
+ * been moved. */
 static void sweep_part(const struct sweep *w, const char *kind, const char *what, const char *path, const json_t *o)
 {
 	char why[96], name[96];
@@ -105,13 +106,16 @@ static void sweep_part(const struct sweep *w, const char *kind, const char *what
 	struct mark m = mark_of_text(text);
 	(void)snprintf(name, sizeof(name), "%s", group ? os_text(o, "name") : text);
 	name[strcspn(name, " ")] = '\0';
-	if (!text_starts(name, OS_NAME_PREFIX) || !os_is_id(id) ||
+	if (!text_starts(name, OS_NAME_PREFIX) || !os_is_id(id) || *os_text(o, "port_id") ||
 	    part_known(w->s->db, kind, id, name, &ignored) != 0 || !has_to_go(w, &m, why))
 		return;
 	AUTO_FREE char *at = xasprintf("%s/%s", path, id);
 	int rc = w->s->filter->dry_run ? 0 : os_delete(w->c, OS_NETWORK, at, clock_deadline(LOOK_MS), &err);
 	if (rc < 0 && err.code == 409)
 		return;
+	if (rc == 0 && !w->s->filter->dry_run &&
+	    os_get(w->c, OS_NETWORK, at, clock_deadline(LOOK_MS), WAIT_IGNORE_STOP, NULL, &ignored) == 0)
+		rc = err_set(&err, ERR_CLOUD, 0, "%s is still there after DELETE", at);
 	found(w, what, name, why, rc, &err);
 }
 
@@ -129,8 +133,15 @@ int os_strays(const struct cloud_strays *s, struct err *err)
 	size_t i;
 	if (!w.c || ledger_store_id(s->db, w.store, err) < 0)
 		return -1;
-	/* Floating IPs first, groups last: the order in which they let go of one another. */
+	/* Servers first: what they used is free then, and what is still in use has a living one. */
 	bool network = os_has(w.c->session, OS_NETWORK) && !os_is_rackspace(w.c->session);
+	if (each(w.c, OS_COMPUTE, SERVERS_PATH, "servers", &all, err) < 0)
+		return -1;
+	json_array_foreach (all, i, o) {
+		sweep_server(&w, o);
+	}
+	json_decref(all);
+	all = NULL;
 	if (network && each(w.c, OS_NETWORK, "/floatingips", "floatingips", &all, err) < 0) {
 		if (err->code != 404)
 			return -1;
@@ -138,12 +149,6 @@ int os_strays(const struct cloud_strays *s, struct err *err)
 	}
 	json_array_foreach (all, i, o) {
 		sweep_part(&w, PART_FLOATING_IP, "floating IP of", "/floatingips", o);
-	}
-	json_decref(all);
-	if (each(w.c, OS_COMPUTE, SERVERS_PATH, "servers", &all, err) < 0)
-		return -1;
-	json_array_foreach (all, i, o) {
-		sweep_server(&w, o);
 	}
 	json_decref(all);
 	if (!network)

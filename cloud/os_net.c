@@ -131,7 +131,7 @@ static json_t *make(struct os_cloud *c, struct db *db, const struct kind *k, con
 		json_t *found = find_settled(c, db, k, part, deadline, err);
 		if (json_array_size(found))
 			made = json_incref(json_array_get(found, 0));
-		else if (found)
+		else if (found && part_asked(db, part, err) == 0)
 			made = post(c, k->path, body, k->key, deadline, &unsure, err);
 		json_decref(found);
 		log_debug(part->name, "%s; looked for it: %s", why.msg, made ? "it is there" : "not there");

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Who ends a box looks once at what it has: nothing may come to it after that. */
+#define LIVING "name = ? AND state NOT IN ('deleting', 'gone')"
+
 /* Ends the transaction around one statement that must have changed a row. */
 static int commit(struct db *db, int changed, const struct part *part, struct err *err)
 {
@@ -30,8 +33,22 @@ int part_want(struct db *db, const char *kind, const char *name, const struct bo
 		       "ssssi", kind, name, box->cloud, box->account, part->asked);
 	if (changed == 1) {
 		part->n = db_last_rowid(db);
-		changed = db_run(db, err, "INSERT INTO part_uses (part, box) VALUES (?, ?)", "is", part->n, box->name);
+		changed = db_run(db, err, "INSERT INTO part_uses (part, box) SELECT ?, name FROM boxes WHERE " LIVING,
+				 "is", part->n, box->name);
 	}
+	if (changed == 0) {
+		db_rollback(db);
+		return err_set(err, ERR_BOX, 0, "box %s is being ended by somebody else", box->name);
+	}
+	return commit(db, changed, part, err);
+}
+
+int part_asked(struct db *db, struct part *part, struct err *err)
+{
+	part->asked = clock_wall();
+	if (db_begin(db, true, err) < 0)
+		return -1;
+	int changed = db_run(db, err, "UPDATE parts SET asked = ? WHERE n = ?", "ii", part->asked, part->n);
 	return commit(db, changed, part, err);
 }
 
@@ -53,8 +70,9 @@ int part_use(struct db *db, const struct part *part, const char *box, struct err
 	if (db_begin(db, true, err) < 0)
 		return -1;
 	int changed = db_run(db, err,
-			     "INSERT OR IGNORE INTO part_uses (part, box) SELECT n, ? FROM parts"
-			     " WHERE n = ? AND state = 'created'",
+			     "INSERT OR IGNORE INTO part_uses (part, box) SELECT n, ?1 FROM parts WHERE n = ?2 AND"
+			     " state = 'created' AND EXISTS (SELECT 1 FROM boxes WHERE name = ?1 AND state NOT IN"
+			     " ('deleting', 'gone'))",
 			     "si", box, part->n);
 	if (changed != 1) {
 		db_rollback(db);
@@ -130,8 +148,9 @@ static int nothing(sqlite3_stmt *st, void *ctx)
 
 int part_known(struct db *db, const char *kind, const char *id, const char *name, struct err *err)
 {
-	return db_query(
-		db, err, nothing, NULL,
-		"SELECT 1 FROM parts WHERE kind = ?1 AND state <> 'gone' AND (id = ?2 OR (id = '' AND name = ?3))",
-		"sss", kind, id, name);
+	return db_query(db, err, nothing, NULL,
+			"SELECT 1 FROM parts JOIN part_uses ON part = n JOIN boxes ON boxes.name = box"
+			" WHERE kind = ?1 AND parts.state <> 'gone' AND boxes.state <> 'gone'"
+			" AND (parts.id = ?2 OR (parts.id = '' AND parts.name = ?3))",
+			"sss", kind, id, name);
 }

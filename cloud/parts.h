@@ -26,9 +26,11 @@ struct part {
 	int64_t asked; /* wall seconds when the request was about to leave */
 };
 
-/* A part for this box, about to be asked for: fills in *part. */
+/* A part for this box, about to be asked for: fills in *part. ERR_BOX when somebody is ending the box. */
 int part_want(struct db *db, const char *kind, const char *name, const struct box *box, struct part *part,
 	      struct err *err) MUST_USE;
+/* It is about to be asked for again. */
+int part_asked(struct db *db, struct part *part, struct err *err) MUST_USE;
 /* The cloud gave an id. */
 int part_created(struct db *db, struct part *part, const char *id, struct err *err) MUST_USE;
 /* Another box uses it, too: 1; 0 when it is on its way out or not created; -1 err. */
@@ -41,7 +43,8 @@ int parts_of(struct db *db, const char *box, const char *kind, struct part out[P
 int part_release(struct db *db, const struct part *part, const char *box, struct err *err) MUST_USE;
 /* The cloud says it is gone. */
 int part_gone(struct db *db, const struct part *part, struct err *err) MUST_USE;
-/* Is there a row that is not gone with this id, or with this name and no id yet? 1, 0, -1. */
+/* Is there a row that is not gone, of a box that is not gone, with this id, or with this name and no id yet? 1, 0, -1.
+ */
 int part_known(struct db *db, const char *kind, const char *id, const char *name, struct err *err) MUST_USE;
 
 #endif

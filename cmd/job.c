@@ -379,6 +379,7 @@ static int settle(struct life *l, bool stay, struct buf *what, struct err *err)
 		clock_iso(l->box.expires, until);
 		buf_addf(what, "box %s stays until %s: stepbox ssh %s, stepbox down %s", l->box.name, until,
 			 l->box.name, l->box.name);
+		cloud_leave(&l->box);
 		return ledger_release(l->db, l->box.name, true, err);
 	}
 	/* One that went away by itself, too: its row and key are still there. */

@@ -37,3 +37,21 @@ rc=0
 "$STEPBOX" run r.yaml --set box.flavor=m1.huge >out 2>err || rc=$?
 [ $rc = 3 ] && grep -qi 'quota\|no valid host' err || die "too big: exit $rc: $(cat err)"
 cloud_empty huge
+
+# One that waits for its turn is ended from outside: it makes nothing any more, and the other goes on.
+fake_config '{"quotas": {"instances": 1, "cores": 20, "ram": 51200}, "build_s": 3}'
+"$STEPBOX" run r.yaml --vary env.N=1,2 >out 2>err &
+pid=$!
+i=0
+until [ "$("$STEPBOX" ls --boxes --json | wc -l)" = 2 ] || [ $i -gt 100 ]; do
+	i=$((i + 1))
+	sleep 0.05
+done
+sleep 1
+waits=$("$STEPBOX" ls --boxes --json | grep '"state": *"wanted"' | sed -n 's/.*"box": *"\([^"]*\)".*/\1/p' | head -n 1)
+[ -n "$waits" ] || die "nobody waits for a turn: $("$STEPBOX" ls --boxes)"
+"$STEPBOX" down "$waits" >/dev/null || die "down of one that waits"
+wait $pid && die "a box that was ended is ok: $(cat out err)"
+[ "$(grep -c ': ok in' out)" = 1 ] || die "the other one did not go on: $(cat out err)"
+nothing_left
+cloud_empty outside

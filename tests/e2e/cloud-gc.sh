@@ -75,3 +75,20 @@ cp mine.yaml "$work/fake/clouds.yaml"
 "$STEPBOX" gc >out 2>&1 || die "gc: $(cat out)"
 nothing_left
 cloud_empty account
+
+# Extended: what another machine reads in the marks of its address and group is older than the box's new expiry.
+start_fake floating
+"$STEPBOX" up r.yaml --set box.ttl=10s >out 2>&1 || die "up: $(cat out)"
+box=$("$STEPBOX" ls --boxes --json | sed -n 's/.*"box": *"\([^"]*\)".*/\1/p')
+"$STEPBOX" extend "$box" 1h >out 2>&1 || die "extend: $(cat out)"
+sleep 10
+XDG_STATE_HOME=$work/other "$STEPBOX" gc --cloud fake >out 2>&1 || die "gc of another store: $(cat out)"
+[ "$(fake_state 's["counts"]["servers"], s["counts"]["floatingips"], s["counts"]["groups"]')" = '1 1 1' ] || die "an extended box lost something: $(cat out)"
+"$STEPBOX" down "$box" >/dev/null
+cloud_empty extended
+
+# A cloud that cannot be looked at is not an empty one.
+rc=0
+OS_CLIENT_CONFIG_FILE=$work/none.yaml "$STEPBOX" gc >out 2>&1 || rc=$?
+[ $rc = 4 ] || die "gc without clouds.yaml: exit $rc: $(cat out)"
+nothing_left

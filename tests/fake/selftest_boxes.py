@@ -57,7 +57,10 @@ class Boxes(unittest.TestCase):
     def end(self, server):
         self.fake.delete(server)
         self.assertEqual(204, self.fake.call("DELETE", f"/network/v2.0/security-groups/{self.group_id}").status)
-        self.assertEqual([], os.listdir(os.path.join(self.fake.dir, "boxes")))
+        boxes, until = os.path.join(self.fake.dir, "boxes"), time.monotonic() + 10
+        while os.listdir(boxes) and time.monotonic() < until:
+            time.sleep(0.05)
+        self.assertEqual([], os.listdir(boxes))
 
     def ssh(self, address, command, user="root", seconds=10):
         """Repeats while nobody answers at all."""
