@@ -534,7 +534,7 @@ static void show_stage(void *ctx, const char *stage, const char *detail, int64_t
 static int start(void)
 {
 	struct err err = ERR_INIT;
-	struct cloud_watch watch = {show_stage, NULL};
+	struct cloud_watch watch = {.stage = show_stage, .ctx = NULL};
 	bool able = true;
 	stop_install();
 	cloud_doctor("local", look, &able);

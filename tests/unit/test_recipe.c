@@ -191,8 +191,8 @@ static void test_unknown_variable(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),     cmocka_unit_test(test_json_and_back),    cmocka_unit_test(test_set),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_unknown_variable),
+		cmocka_unit_test(test_good), cmocka_unit_test(test_cloud_box), cmocka_unit_test(test_json_and_back),
+		cmocka_unit_test(test_set),  cmocka_unit_test(test_refusals),  cmocka_unit_test(test_unknown_variable),
 	};
 	return cmocka_run_group_tests_name("recipe", tests, setup, teardown);
 }
