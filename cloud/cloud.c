@@ -152,6 +152,11 @@ static int check_spec(const struct box_spec *spec, struct err *err)
 	return 0;
 }
 
+int64_t box_spec_expires(const struct box_spec *spec)
+{
+	return clock_wall() + (spec->ttl_ms + 999) / 1000;
+}
+
 static struct box box_of(const struct box_spec *spec)
 {
 	struct box box = {.created = clock_wall()};
@@ -162,7 +167,7 @@ static struct box box_of(const struct box_spec *spec)
 	(void)snprintf(box.state, sizeof(box.state), "%s", box_state_name(BOX_WANTED));
 	(void)snprintf(box.host_key, sizeof(box.host_key), "%s", spec->host_key->public_line);
 	key_path_of(spec->name, box.key_path, sizeof(box.key_path));
-	box.expires = box.created + (spec->ttl_ms + 999) / 1000;
+	box.expires = box_spec_expires(spec);
 	return box;
 }
 
@@ -175,7 +180,7 @@ static int boot(struct db *db, const struct cloud_driver *driver, const struct b
 		return -1;
 	if (waited) {
 		/* Its time begins now. */
-		box->expires = clock_wall() + (spec->ttl_ms + 999) / 1000;
+		box->expires = box_spec_expires(spec);
 		if (ledger_expires(db, box->name, box->expires, err) < 0)
 			return -1;
 	}

@@ -42,6 +42,9 @@ struct box_spec {
 	bool no_config_drive;
 };
 
+/* When a box that begins now ends itself, in wall seconds. */
+int64_t box_spec_expires(const struct box_spec *spec);
+
 /* A box as the ledger knows it. Plain data, no pointers to free. */
 struct box {
 	char name[BOX_NAME_MAX];

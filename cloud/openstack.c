@@ -42,11 +42,12 @@ int64_t os_time(const char *iso)
 	return end ? (int64_t)timegm(&tm) : 0;
 }
 
-int os_get(struct os_cloud *c, enum os_service service, const char *path, mono_ms deadline, enum wait_mode mode,
-	   json_t **json, struct err *err)
+int os_send(struct os_cloud *c, enum os_service service, const char *method, const char *path, const json_t *body,
+	    mono_ms deadline, enum wait_mode mode, json_t **json, struct err *err)
 {
 	struct os_answer a;
-	struct os_call call = {.service = service, .method = "GET", .path = path, .deadline = deadline, .mode = mode};
+	struct os_call call = {
+		.service = service, .method = method, .path = path, .body = body, .deadline = deadline, .mode = mode};
 	int rc = os_do(c->session, &call, &a, err);
 	if (rc == 0 && json)
 		*json = json_incref(a.json);
@@ -54,18 +55,33 @@ int os_get(struct os_cloud *c, enum os_service service, const char *path, mono_m
 	return rc;
 }
 
+int os_get(struct os_cloud *c, enum os_service service, const char *path, mono_ms deadline, enum wait_mode mode,
+	   json_t **json, struct err *err)
+{
+	return os_send(c, service, "GET", path, NULL, deadline, mode, json, err);
+}
+
 int os_delete(struct os_cloud *c, enum os_service service, const char *path, mono_ms deadline, struct err *err)
 {
-	struct os_answer a;
-	struct os_call call = {
-		.service = service, .method = "DELETE", .path = path, .deadline = deadline, .mode = WAIT_IGNORE_STOP};
-	int rc = os_do(c->session, &call, &a, err);
-	if (rc < 0 && a.status == 404) {
+	int rc = os_send(c, service, "DELETE", path, NULL, deadline, WAIT_IGNORE_STOP, NULL, err);
+	if (rc < 0 && err->code == 404) {
 		err_clear(err);
 		rc = 0;
 	}
-	os_answer_finish(&a);
 	return rc;
+}
+
+const char *os_volume_of(const json_t *server)
+{
+	const json_t *attached = json_object_get(server, "os-extended-volumes:volumes_attached");
+	return os_text(json_array_get(attached, 0), "id");
+}
+
+void os_on_turn(void *ctx, const char *why)
+{
+	const struct cloud_watch *watch = ctx;
+	if (watch->stage)
+		watch->stage(watch->ctx, "waiting for its turn", why, 0);
 }
 
 /* ---- the clouds of this process ---- */
@@ -339,13 +355,6 @@ static int os_prepare(const struct box_spec *spec, struct box *box, const struct
 	return 0;
 }
 
-static void on_turn(void *ctx, const char *why)
-{
-	const struct cloud_watch *watch = ctx;
-	if (watch->stage)
-		watch->stage(watch->ctx, "waiting for its turn", why, 0);
-}
-
 static int os_admit(const struct box_spec *spec, struct box *box, const struct cloud_watch *watch, struct err *err)
 {
 	char why[160];
@@ -363,7 +372,7 @@ static int os_admit(const struct box_spec *spec, struct box *box, const struct c
 	}
 	bool waits = rc == 0;
 	if (waits)
-		rc = quota_wait(c->quota, &seat->need, on_turn, (void *)(uintptr_t)watch, DEADLINE_NEVER, err);
+		rc = quota_wait(c->quota, &seat->need, os_on_turn, (void *)(uintptr_t)watch, DEADLINE_NEVER, err);
 	if (rc < 0)
 		return -1;
 	seat->taken = true;
@@ -417,17 +426,9 @@ static int os_extend(const struct box *box, int64_t expires, struct err *err)
 	if (!c)
 		return -1;
 	clock_iso(expires, until);
-	struct os_answer a;
 	AUTO_FREE char *path = xasprintf("/servers/%s/metadata", box->id);
 	json_t *body = json_pack("{s:{s:s}}", "metadata", OS_META_EXPIRES, until);
-	struct os_call call = {.service = OS_COMPUTE,
-			       .method = "POST",
-			       .path = path,
-			       .body = body,
-			       .deadline = deadline,
-			       .mode = WAIT_STOPPABLE};
-	int rc = os_do(c->session, &call, &a, err);
-	os_answer_finish(&a);
+	int rc = os_send(c, OS_COMPUTE, "POST", path, body, deadline, WAIT_STOPPABLE, NULL, err);
 	json_decref(body);
 	return rc;
 }

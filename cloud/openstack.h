@@ -78,6 +78,10 @@ struct os_seat *os_seat_of(struct os_cloud *c, const char *box);
 /* The box has ended: its share of the quota is free again. No request. */
 void os_leave(const struct box *box);
 
+/* A request below a service that may be repeated; body NULL: none. The answer's JSON goes to *json (caller frees)
+ * unless NULL. Returns 0, or -1 with err->code = HTTP status. */
+int os_send(struct os_cloud *c, enum os_service service, const char *method, const char *path, const json_t *body,
+	    mono_ms deadline, enum wait_mode mode, json_t **json, struct err *err) MUST_USE;
 /* GET below a service; the answer's JSON goes to *json (caller frees) unless NULL. Returns 0, or -1 with err->code =
  * HTTP status. */
 int os_get(struct os_cloud *c, enum os_service service, const char *path, mono_ms deadline, enum wait_mode mode,
@@ -85,6 +89,11 @@ int os_get(struct os_cloud *c, enum os_service service, const char *path, mono_m
 /* DELETE; 404 is fine. */
 int os_delete(struct os_cloud *c, enum os_service service, const char *path, mono_ms deadline,
 	      struct err *err) MUST_USE;
+
+/* Id of the volume that a server boots from, "" when it names none; foreign. */
+const char *os_volume_of(const json_t *server);
+/* For quota_wait(): ctx is the box's struct cloud_watch. */
+void os_on_turn(void *ctx, const char *why);
 
 /* A text at a key, "" when there is none; foreign. */
 const char *os_text(const json_t *o, const char *key);

@@ -184,13 +184,6 @@ static enum posted post_server(struct os_cloud *c, const json_t *body, struct bo
 	return how;
 }
 
-static void on_turn(void *ctx, const char *why)
-{
-	const struct cloud_watch *watch = ctx;
-	if (watch->stage)
-		watch->stage(watch->ctx, "waiting for its turn", why, 0);
-}
-
 /* The cloud's own word on quotas: there is hope while another box of ours may make room. */
 static int await_room(struct os_cloud *c, struct os_seat *seat, const struct cloud_watch *watch, struct err *err)
 {
@@ -198,7 +191,7 @@ static int await_room(struct os_cloud *c, struct os_seat *seat, const struct clo
 	if (!quota_others(c->quota, &seat->need))
 		return -1;
 	seat->taken =
-		quota_refused(c->quota, &seat->need, on_turn, (void *)(uintptr_t)watch, DEADLINE_NEVER, &why) == 0;
+		quota_refused(c->quota, &seat->need, os_on_turn, (void *)(uintptr_t)watch, DEADLINE_NEVER, &why) == 0;
 	if (!seat->taken)
 		*err = why;
 	return seat->taken ? 0 : -1;
@@ -246,7 +239,7 @@ static int request_server(struct os_cloud *c, struct db *db, const struct box_sp
 				return refused(db, box, repeated);
 			/* Its time begins now. */
 			deadline = clock_deadline(ACTIVE_MS);
-			box->expires = clock_wall() + (spec->ttl_ms + 999) / 1000;
+			box->expires = box_spec_expires(spec);
 			if (ledger_expires(db, box->name, box->expires, err) < 0)
 				return -1;
 			continue;
@@ -479,8 +472,7 @@ static int open_way(struct os_cloud *c, struct db *db, const struct box_spec *sp
 static int note_volume(struct db *db, const struct box *box, const json_t *server, struct err *err)
 {
 	struct part parts[PARTS_MAX];
-	const json_t *first = json_array_get(json_object_get(server, "os-extended-volumes:volumes_attached"), 0);
-	const char *id = os_text(first, "id");
+	const char *id = os_volume_of(server);
 	int n = parts_of(db, box->name, PART_VOLUME, parts, err);
 	if (n <= 0 || !os_is_id(id))
 		return n < 0 ? -1 : 0;
@@ -519,19 +511,11 @@ void os_console(const struct box *box, int lines, struct buf *out)
 	struct os_cloud *c = *box->id ? os_cloud_of(box, deadline, WAIT_IGNORE_STOP, &ignored) : NULL;
 	if (!c)
 		return;
-	struct os_answer a;
+	json_t *json = NULL;
 	AUTO_FREE char *path = xasprintf("/servers/%s/action", box->id);
 	json_t *body = json_pack("{s:{s:i}}", "os-getConsoleOutput", "length", lines);
-	struct os_call call = {.service = OS_COMPUTE,
-			       .method = "POST",
-			       .path = path,
-			       .body = body,
-			       .deadline = deadline,
-			       .mode = WAIT_IGNORE_STOP};
-	if (os_do(c->session, &call, &a, &ignored) == 0) {
-		const char *text = os_text(a.json, "output");
-		buf_adds(out, text);
-	}
-	os_answer_finish(&a);
+	if (os_send(c, OS_COMPUTE, "POST", path, body, deadline, WAIT_IGNORE_STOP, &json, &ignored) == 0)
+		buf_adds(out, os_text(json, "output"));
+	json_decref(json);
 	json_decref(body);
 }

@@ -22,19 +22,11 @@
  * Not everybody may. */
 static void force_delete(struct os_cloud *c, const char *id, mono_ms deadline)
 {
-	struct os_answer a;
 	struct err ignored = ERR_INIT;
 	AUTO_FREE char *path = xasprintf("/servers/%s/action", id);
 	json_t *body = json_pack("{s:n}", "forceDelete");
-	struct os_call call = {.service = OS_COMPUTE,
-			       .method = "POST",
-			       .path = path,
-			       .body = body,
-			       .deadline = deadline,
-			       .mode = WAIT_IGNORE_STOP};
-	if (os_do(c->session, &call, &a, &ignored) < 0)
+	if (os_send(c, OS_COMPUTE, "POST", path, body, deadline, WAIT_IGNORE_STOP, NULL, &ignored) < 0)
 		log_debug(id, "%s", ignored.msg);
-	os_answer_finish(&a);
 	json_decref(body);
 }
 
@@ -71,15 +63,8 @@ static int is_gone(struct os_cloud *c, const char *id, bool *forced, mono_ms dea
 static int ask_server(struct os_cloud *c, const char *path, int64_t young_until, mono_ms deadline, struct err *err)
 {
 	for (;;) {
-		struct os_answer a;
-		struct os_call call = {.service = OS_COMPUTE,
-				       .method = "DELETE",
-				       .path = path,
-				       .deadline = deadline,
-				       .mode = WAIT_IGNORE_STOP};
-		int rc = os_do(c->session, &call, &a, err);
-		bool absent = rc < 0 && a.status == 404;
-		os_answer_finish(&a);
+		int rc = os_send(c, OS_COMPUTE, "DELETE", path, NULL, deadline, WAIT_IGNORE_STOP, NULL, err);
+		bool absent = rc < 0 && err->code == 404;
 		if (rc == 0 || (absent && clock_wall() >= young_until)) {
 			err_clear(err);
 			return 0;
@@ -139,9 +124,7 @@ static int learn_volume(struct os_cloud *c, struct db *db, const char *server, s
 			err_clear(err);
 		return gone ? 0 : -1;
 	}
-	const json_t *attached =
-		json_object_get(json_object_get(json, "server"), "os-extended-volumes:volumes_attached");
-	const char *id = os_text(json_array_get(attached, 0), "id");
+	const char *id = os_volume_of(json_object_get(json, "server"));
 	int rc = os_is_id(id) ? part_created(db, volume, id, err) : 0;
 	json_decref(json);
 	return rc;
