@@ -12,7 +12,7 @@
 
 #define RUN_COLUMNS                                                                                                    \
 	"id, name, variant, box, nonce, status, detail, tool, engine, started, coalesce(ended, 0), received, "         \
-	"owner_pid, owner_start"
+	"owner_pid, owner_start, machine, boot"
 
 static void text_col(sqlite3_stmt *st, int col, char *out, size_t size)
 {
@@ -35,6 +35,8 @@ static void run_of_row(sqlite3_stmt *st, struct run *run)
 	run->ended = sqlite3_column_int64(st, 10);
 	run->received = (uint64_t)sqlite3_column_int64(st, 11);
 	run->owned = owner_alive(sqlite3_column_int64(st, 12), sqlite3_column_int64(st, 13));
+	text_col(st, 14, run->machine, sizeof(run->machine));
+	text_col(st, 15, run->boot, sizeof(run->boot));
 }
 
 /* ---- a new run ---- */
@@ -123,6 +125,12 @@ int store_run_adopt(struct db *db, const char *id, struct err *err)
 		       "WHERE id = ?",
 		       "iis", (int64_t)getpid(), owner_start(getpid()), id);
 	return one_run(n, id, err);
+}
+
+int store_run_machine(struct db *db, const char *id, const char *machine, const char *boot, struct err *err)
+{
+	return one_run(db_run(db, err, "UPDATE runs SET machine = ?, boot = ? WHERE id = ?", "sss", machine, boot, id),
+		       id, err);
 }
 
 /* ---- finding ---- */

@@ -42,7 +42,8 @@ struct run {
 	char tool[64], engine[32];
 	int64_t started, ended; /* wall seconds; ended 0 while running */
 	uint64_t received;
-	bool owned; /* a living process follows it */
+	char machine[64], boot[64]; /* machine-id and boot id as the box said, or "" */
+	bool owned;                 /* a living process follows it */
 };
 struct step {
 	int64_t n;
@@ -52,8 +53,17 @@ struct step {
 	int64_t rc; /* -1: none */
 	char why[32];
 	int64_t ms;
-	char dump[65];                     /* SHA-256, or "" */
-	char *versions, *counts, *changes; /* owned; never NULL */
+	int64_t net_ms;  /* without the start-up of the tool; -1: not known */
+	int64_t leg;     /* of a round trip: 1 up, 2 down, 3 up again; 0: none */
+	char commit[65]; /* whose code ran the step, or "": the source as it is */
+	char dump[65];   /* SHA-256, or "" */
+	char model[65];  /* SHA-256 of what the catalogue says, or "" where the dump says it all */
+	char *versions;  /* read back, one a line. This and the following: owned, never NULL */
+	char *counts;    /* lines of a table each: provision/journal.h has the format */
+	char *changes;   /* lines of schema_diff() */
+	char *findings;  /* "KIND: text", one a line: what the user has to know although the step was applied */
+	char *work;      /* "KEY<TAB>NUMBER" lines: what the database did for the step */
+	char *seeded;    /* "TABLE<TAB>ROWS" lines: what was filled in before the step */
 };
 void step_finish(struct step *s);
 
@@ -67,6 +77,8 @@ int store_run_add(struct db *db, struct run *run, const char *recipe, struct err
 int store_run_end(struct db *db, const char *id, const char *status, const char *detail, struct err *err) MUST_USE;
 /* This process follows the run from now on. */
 int store_run_adopt(struct db *db, const char *id, struct err *err) MUST_USE;
+/* The machine it is on, by the box's own word. */
+int store_run_machine(struct db *db, const char *id, const char *machine, const char *boot, struct err *err) MUST_USE;
 /* By id, unambiguous prefix, or "last" (the newest). 1 found, 0 none, -1 (ERR_USER when several begin like this). */
 int store_run_find(struct db *db, const char *id, struct run *run, struct err *err) MUST_USE;
 int store_run_recipe(struct db *db, const char *id, struct buf *out, struct err *err) MUST_USE;
@@ -109,6 +121,15 @@ struct task_row {
 	const char *kind, *title, *why;
 };
 int store_task_each(struct db *db, const char *run, int (*fn)(const struct task_row *t, void *ctx), void *ctx,
+		    struct err *err) MUST_USE;
+
+/* The files of a version in the run's checkout, by git's blob hash (insert or replace). */
+struct migration_file {
+	const char *version, *path, *blob;
+};
+int store_file_put(struct db *db, const char *run, const struct migration_file *f, struct err *err) MUST_USE;
+/* By version (in byte order), then path. */
+int store_file_each(struct db *db, const char *run, int (*fn)(const struct migration_file *f, void *ctx), void *ctx,
 		    struct err *err) MUST_USE;
 
 #define STORE_BLOB_MAX ((size_t)16 << 20)

@@ -165,15 +165,75 @@ int store_output_read(struct db *db, const char *run, char kind, int64_t n, size
 		       : 0;
 }
 
+/* ---- the files of versions ---- */
+
+int store_file_put(struct db *db, const char *run, const struct migration_file *f, struct err *err)
+{
+	return db_run(db, err, "INSERT OR REPLACE INTO migration_files (run, version, path, blob) VALUES (?, ?, ?, ?)",
+		      "ssss", run, f->version, f->path, f->blob) < 0
+		       ? -1
+		       : 0;
+}
+
+struct file_list {
+	struct migration_file *files;
+	size_t n, cap;
+};
+
+static int list_file(sqlite3_stmt *st, void *ctx)
+{
+	struct file_list *l = ctx;
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 64;
+		l->files = xrealloc(l->files, l->cap, sizeof(*l->files));
+	}
+	l->files[l->n++] = (struct migration_file){
+		.version = xstrdup(db_text(st, 0)), .path = xstrdup(db_text(st, 1)), .blob = xstrdup(db_text(st, 2))};
+	return 0;
+}
+
+static void file_list_finish(struct file_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		mem_freep(&l->files[i].version);
+		mem_freep(&l->files[i].path);
+		mem_freep(&l->files[i].blob);
+	}
+	free(l->files);
+}
+
+int store_file_each(struct db *db, const char *run, int (*fn)(const struct migration_file *f, void *ctx), void *ctx,
+		    struct err *err)
+{
+	CLEANUP(file_list_finish) struct file_list l = {0};
+	int calls = 0;
+	if (db_query(db, err, list_file, &l,
+		     "SELECT version, path, blob FROM migration_files WHERE run = ? ORDER BY version, path", "s",
+		     run) < 0)
+		return -1;
+	for (size_t i = 0; i < l.n; i++) {
+		calls++;
+		if (fn(&l.files[i], ctx) != 0)
+			break;
+	}
+	return calls;
+}
+
 /* ---- steps ---- */
 
-#define STEP_COLUMNS "n, version, direction, outcome, rc, why, ms, dump, versions, counts, changes"
+#define STEP_COLUMNS                                                                                                   \
+	"n, version, direction, outcome, rc, why, ms, dump, versions, counts, changes, model, net_ms, commit_id, "     \
+	"leg, "                                                                                                        \
+	"findings, work, seeded"
 
 void step_finish(struct step *s)
 {
 	mem_freep(&s->versions);
 	mem_freep(&s->counts);
 	mem_freep(&s->changes);
+	mem_freep(&s->findings);
+	mem_freep(&s->work);
+	mem_freep(&s->seeded);
 }
 
 static void step_of_row(sqlite3_stmt *st, struct step *s)
@@ -190,6 +250,13 @@ static void step_of_row(sqlite3_stmt *st, struct step *s)
 	s->versions = xstrdup(db_text(st, 8));
 	s->counts = xstrdup(db_text(st, 9));
 	s->changes = xstrdup(db_text(st, 10));
+	(void)snprintf(s->model, sizeof(s->model), "%s", db_text(st, 11));
+	s->net_ms = int_or_none(st, 12);
+	(void)snprintf(s->commit, sizeof(s->commit), "%s", db_text(st, 13));
+	s->leg = sqlite3_column_int64(st, 14);
+	s->findings = xstrdup(db_text(st, 15));
+	s->work = xstrdup(db_text(st, 16));
+	s->seeded = xstrdup(db_text(st, 17));
 }
 
 static int take_step(sqlite3_stmt *st, void *ctx)
@@ -198,19 +265,29 @@ static int take_step(sqlite3_stmt *st, void *ctx)
 	return 1;
 }
 
+static const char *or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
 int store_step_put(struct db *db, const char *run, const struct step *s, struct err *err)
 {
 	return db_run(db, err,
 		      "INSERT INTO steps (run, " STEP_COLUMNS
 		      ", target) VALUES (?1, ?2, ?3, ?4, ?5, nullif(?6, -1), ?7, "
-		      "?8, nullif(?9, ''), ?10, ?11, ?12, CASE ?4 WHEN 'down' THEN '' ELSE ?3 END) "
+		      "?8, nullif(?9, ''), ?10, ?11, ?12, nullif(?13, ''), nullif(?14, -1), ?15, ?16, ?17, ?18, ?19, "
+		      "CASE ?4 WHEN 'down' THEN '' ELSE ?3 END) "
 		      "ON CONFLICT (run, n) DO UPDATE SET version = excluded.version, direction = excluded.direction, "
 		      "outcome = excluded.outcome, rc = excluded.rc, why = excluded.why, ms = excluded.ms, "
 		      "dump = excluded.dump, versions = excluded.versions, counts = excluded.counts, "
-		      "changes = excluded.changes",
-		      "sisssisissss", run, s->n, s->version, s->direction, outcome_name(s->outcome), s->rc, s->why,
-		      s->ms, s->dump, s->versions ? s->versions : "", s->counts ? s->counts : "",
-		      s->changes ? s->changes : "") < 0
+		      "changes = excluded.changes, model = excluded.model, net_ms = excluded.net_ms, "
+		      "commit_id = excluded.commit_id, leg = excluded.leg, findings = excluded.findings, "
+		      "work = excluded.work, seeded = excluded.seeded",
+		      "sisssisissss"
+		      "sisisss",
+		      run, s->n, s->version, s->direction, outcome_name(s->outcome), s->rc, s->why, s->ms, s->dump,
+		      or_empty(s->versions), or_empty(s->counts), or_empty(s->changes), s->model, s->net_ms, s->commit,
+		      s->leg, or_empty(s->findings), or_empty(s->work), or_empty(s->seeded)) < 0
 		       ? -1
 		       : 0;
 }

@@ -39,7 +39,7 @@ static int check_step(struct walker *w, const struct journal_record *r, struct e
 {
 	static const char *const dirs[] = {"base", "up", "down", NULL};
 	const char *dir = NULL;
-	struct step s = {.n = w->step.n + 1, .rc = -1};
+	struct step s = {.n = w->step.n + 1, .rc = -1, .net_ms = -1};
 	if (s.n > w->planned)
 		return walk_bad(r, err, "more steps than the walk has");
 	if (walk_expect(r, "n", s.n, err) < 0 || walk_word(r, "version", s.version, sizeof(s.version), err) < 0 ||
@@ -51,6 +51,9 @@ static int check_step(struct walker *w, const struct journal_record *r, struct e
 	s.versions = xstrdup("");
 	s.counts = xstrdup("");
 	s.changes = xstrdup("");
+	s.findings = xstrdup("");
+	s.work = xstrdup("");
+	s.seeded = xstrdup("");
 	step_finish(&w->step);
 	w->step = s;
 	w->seen = 0;

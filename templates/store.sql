@@ -112,3 +112,26 @@ CREATE INDEX part_uses_box ON part_uses (box);
 -- Which store this is: metadata of servers tells it, so that gc knows what only this store can have made.
 CREATE TABLE identity (store TEXT NOT NULL);
 INSERT INTO identity VALUES (lower(hex(randomblob(8))));
+-- version 3
+-- Comparing. `model`: blob of what the database's catalogue says of the schema ('' where the dump says it all); `net_ms`: the
+-- step without the start-up of its tool (NULL: not known); `commit_id`: the commit whose code ran it ('': the source as it is);
+-- `leg` of a round trip: 1 up, 2 down, 3 up again (0: none); `findings` and `work` and `seeded` in lines (migrations/store.h).
+ALTER TABLE steps ADD COLUMN model TEXT;
+ALTER TABLE steps ADD COLUMN net_ms INTEGER;
+ALTER TABLE steps ADD COLUMN commit_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE steps ADD COLUMN leg INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE steps ADD COLUMN findings TEXT NOT NULL DEFAULT '';
+ALTER TABLE steps ADD COLUMN work TEXT NOT NULL DEFAULT '';
+ALTER TABLE steps ADD COLUMN seeded TEXT NOT NULL DEFAULT '';
+-- Which machine the run was on, by its own word: /etc/machine-id and the kernel's boot id.
+ALTER TABLE runs ADD COLUMN machine TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+-- The files of each version as the run's checkout had them, by git's blob hash.
+CREATE TABLE migration_files (
+	run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+	version TEXT NOT NULL,
+	path TEXT NOT NULL,
+	blob TEXT NOT NULL,
+	PRIMARY KEY (run, version, path)
+);
+CREATE INDEX steps_model ON steps (model);

@@ -331,6 +331,62 @@ static void test_steps(void **state)
 	assert_int_equal(store_step_get(db, r.id, 2, &t, &err), 0);
 }
 
+/* What comparing keeps of a step, all of it, through an insert and an update. */
+static void test_step_evidence(void **state)
+{
+	struct db *db = *state;
+	struct err err = ERR_INIT;
+	struct run r = add_run(db, "nova");
+	struct step s = {.n = 1, .version = "204", .direction = "up", .rc = 0, .net_ms = -1, .leg = 3};
+	struct step t;
+	assert_int_equal(store_step_put(db, r.id, &s, &err), 0);
+	assert_int_equal(store_step_get(db, r.id, 1, &t, &err), 1);
+	assert_int_equal(t.net_ms, -1);
+	assert_int_equal(t.leg, 3);
+	assert_string_equal(t.findings, "");
+	step_finish(&t);
+	s.net_ms = 0;
+	(void)snprintf(s.model, sizeof(s.model), "ab");
+	(void)snprintf(s.commit, sizeof(s.commit), "cd");
+	s.findings = xstrdup("loss: a: 3 rows\n");
+	s.work = xstrdup("statements\t7\n");
+	s.seeded = xstrdup("a\t3\n");
+	assert_int_equal(store_step_put(db, r.id, &s, &err), 0);
+	step_finish(&s);
+	assert_int_equal(store_step_get(db, r.id, 1, &t, &err), 1);
+	assert_int_equal(t.net_ms, 0);
+	assert_string_equal(t.model, "ab");
+	assert_string_equal(t.commit, "cd");
+	assert_string_equal(t.findings, "loss: a: 3 rows\n");
+	assert_string_equal(t.work, "statements\t7\n");
+	assert_string_equal(t.seeded, "a\t3\n");
+	step_finish(&t);
+}
+
+static int collect_file(const struct migration_file *f, void *ctx)
+{
+	buf_addf(ctx, "%s %s %s\n", f->version, f->path, f->blob);
+	return 0;
+}
+
+static void test_files_and_machine(void **state)
+{
+	struct db *db = *state;
+	struct err err = ERR_INIT;
+	struct run r = add_run(db, "nova"), found;
+	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+	assert_int_equal(store_file_put(db, r.id, &(struct migration_file){"2", "v/2_b.sql", "b1"}, &err), 0);
+	assert_int_equal(store_file_put(db, r.id, &(struct migration_file){"2", "v/2_a.py", "a1"}, &err), 0);
+	assert_int_equal(store_file_put(db, r.id, &(struct migration_file){"2", "v/2_b.sql", "b2"}, &err), 0);
+	assert_int_equal(store_file_each(db, r.id, collect_file, &text, &err), 2);
+	assert_string_equal(text.data, "2 v/2_a.py a1\n2 v/2_b.sql b2\n");
+	assert_int_equal(store_run_machine(db, r.id, "m", "b", &err), 0);
+	assert_int_equal(store_run_find(db, r.id, &found, &err), 1);
+	assert_string_equal(found.machine, "m");
+	assert_string_equal(found.boot, "b");
+	assert_int_equal(store_run_machine(db, "nobody-1", "m", "b", &err), -1);
+}
+
 static void test_spec(void **state)
 {
 	struct db *db = *state;
@@ -494,6 +550,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tasks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_output, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_step_evidence, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_files_and_machine, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_spec, setup, teardown),
 		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test_setup_teardown(test_blob_chain, setup, teardown),
