@@ -511,7 +511,7 @@ int job_attach(struct db *db, struct screen *screen, const char *id, enum keep k
 	int found = ledger_find(db, l.run.box, &l.box, err);
 	if (found <= 0 || strcmp(l.box.state, "active") != 0)
 		return found < 0 ? -1 : err_set(err, ERR_BOX, 0, "%s: its box is gone", l.run.id);
-	if (recipe_from_json(&recipe, json.data, err) < 0) {
+	if (recipe_from_json(&recipe, json.data, NULL, err) < 0) {
 		recipe_finish(&recipe);
 		return -1;
 	}

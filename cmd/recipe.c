@@ -637,6 +637,15 @@ static int apply_set(struct recipe *r, const char *assignment, struct err *err)
 	return 0;
 }
 
+static int apply_sets(struct recipe *r, const struct opt_list *sets, struct err *err)
+{
+	for (size_t i = 0; sets && i < sets->n; i++) {
+		if (apply_set(r, sets->v[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int load_file(struct recipe *r, const char *path, struct err *err)
 {
 	if (!path) {
@@ -662,14 +671,10 @@ int recipe_load(struct recipe *r, const char *path, const struct opt_list *sets,
 		return -1;
 	if (!json_is_object(r->y.root))
 		return yaml_err(&r->y, "", err, "a recipe is a mapping: name, box, source, migrations …");
-	for (size_t i = 0; sets && i < sets->n; i++) {
-		if (apply_set(r, sets->v[i], err) < 0)
-			return -1;
-	}
-	return recipe_check(r, err);
+	return apply_sets(r, sets, err) < 0 ? -1 : recipe_check(r, err);
 }
 
-int recipe_from_json(struct recipe *r, const char *json, struct err *err)
+int recipe_from_json(struct recipe *r, const char *json, const struct opt_list *sets, struct err *err)
 {
 	*r = (struct recipe){0};
 	json_t *all = json_loads(json, 0, NULL);
@@ -681,7 +686,7 @@ int recipe_from_json(struct recipe *r, const char *json, struct err *err)
 	json_decref(all);
 	if (!r->y.root)
 		return err_set(err, ERR_BUG, 0, "the stored recipe cannot be read");
-	return recipe_check(r, err);
+	return apply_sets(r, sets, err) < 0 ? -1 : recipe_check(r, err);
 }
 
 char *recipe_json(const struct recipe *r)

@@ -35,8 +35,8 @@ struct recipe {
 
 /* Reads path (NULL: ./stepbox.yaml) with `--set` assignments "key.path=value" applied. All of it is checked. */
 int recipe_load(struct recipe *r, const char *path, const struct opt_list *sets, struct err *err) MUST_USE;
-/* The recipe of an earlier run, as recipe_json() gave it. */
-int recipe_from_json(struct recipe *r, const char *json, struct err *err) MUST_USE;
+/* The recipe of an earlier run, as recipe_json() gave it, with assignments applied (NULL: none). */
+int recipe_from_json(struct recipe *r, const char *json, const struct opt_list *sets, struct err *err) MUST_USE;
 /* The checked tree with the recipe's directory, as text. Caller frees. */
 char *recipe_json(const struct recipe *r);
 void recipe_finish(struct recipe *r);

@@ -34,7 +34,7 @@ static int run(struct cmd_ctx *c, struct err *err)
 			       : err_set(err, ERR_BOX, 0, "box %s: it is gone; `stepbox gc` clears it away", box.name);
 	if (store_run_recipe(c->db, box.run, &json, err) < 0)
 		return -1;
-	int rc = recipe_from_json(&r, json.data, err);
+	int rc = recipe_from_json(&r, json.data, NULL, err);
 	if (rc == 0) {
 		struct screen *screen = screen_new(c->globals, 1);
 		struct job job = {
