@@ -33,8 +33,10 @@ static int load_side(struct cmd_ctx *c, const char *spec, struct side *s, struct
 static void print_words(const struct side *a, const struct side *b)
 {
 	struct err err = ERR_INIT;
-	CLEANUP(schema_freep) struct schema *sa = schema_read(a->run.engine, a->dump.data, a->dump.len, &err);
-	CLEANUP(schema_freep) struct schema *sb = schema_read(b->run.engine, b->dump.data, b->dump.len, &err);
+	const struct schema_text ta = {.dump = a->dump.data, .dump_len = a->dump.len};
+	const struct schema_text tb = {.dump = b->dump.data, .dump_len = b->dump.len};
+	CLEANUP(schema_freep) struct schema *sa = schema_read(a->run.engine, &ta, &err);
+	CLEANUP(schema_freep) struct schema *sb = schema_read(b->run.engine, &tb, &err);
 	AUTO_BUF words = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
 	if (!sa || !sb || strcmp(a->run.engine, b->run.engine) != 0)

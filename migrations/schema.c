@@ -104,8 +104,17 @@ static int by_fk(const void *a, const void *b)
 {
 	const struct foreign_key *x = a;
 	const struct foreign_key *y = b;
-	return first_of(first_of(strcmp(x->from, y->from), strcmp(x->parent, y->parent)),
-			first_of(strcmp(x->to, y->to), strcmp(x->rest, y->rest)));
+	int d = first_of(first_of(strcmp(x->from, y->from), strcmp(x->parent, y->parent)),
+			 first_of(strcmp(x->to, y->to), strcmp(x->on_update, y->on_update)));
+	return first_of(first_of(d, strcmp(x->on_delete, y->on_delete)),
+			first_of(strcmp(x->deferrable, y->deferrable), strcmp(x->name, y->name)));
+}
+
+static int by_check(const void *a, const void *b)
+{
+	const struct check *x = a;
+	const struct check *y = b;
+	return first_of(strcmp(x->expr, y->expr), strcmp(x->name, y->name));
 }
 
 static int by_object(const void *a, const void *b)
@@ -130,21 +139,22 @@ void schema_sort(struct schema *s)
 		struct table *t = &s->tables[i];
 		sort(t->indexes, t->n_indexes, sizeof(*t->indexes), by_index);
 		sort(t->fks, t->n_fks, sizeof(*t->fks), by_fk);
-		sort(t->checks, t->n_checks, sizeof(*t->checks), by_text);
+		sort(t->checks, t->n_checks, sizeof(*t->checks), by_check);
 		sort(t->extras, t->n_extras, sizeof(*t->extras), by_text);
 	}
 }
 
 /* ---- reading ---- */
 
-struct schema *schema_read(const char *engine, const char *dump, size_t len, struct err *err)
+struct schema *schema_read(const char *engine, const struct schema_text *text, struct err *err)
 {
 	CLEANUP(schema_freep) struct schema *s = schema_new();
 	if (strcmp(engine, "sqlite") != 0) {
 		err_set(err, ERR_STEP, 0, "schema of %s: only its text can be compared", engine);
 		return NULL;
 	}
-	if (schema_read_sqlite(s, dump, len, err) < 0)
+	s->engine = "sqlite";
+	if (schema_read_sqlite(s, text->dump, text->dump_len, err) < 0)
 		return NULL;
 	schema_sort(s);
 	return TAKE(s);

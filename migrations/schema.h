@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The structure read from a dump: tables, columns, indexes, keys, views, triggers; and the difference of two in words.
  * A SQLite dump is read by SQLite itself, in memory, under an authorizer that lets it do nothing but create, with
- * limits on size and work: the dump is hostile text. */
+ * limits on size and work; of a server the description of its catalogue is read. All of it is hostile text. */
 #ifndef STEPBOX_MIGRATIONS_SCHEMA_H
 #define STEPBOX_MIGRATIONS_SCHEMA_H
 
@@ -11,9 +11,18 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-struct schema;
-/* engine "sqlite". ERR_STEP when it cannot be read (the text diff still works). */
-struct schema *schema_read(const char *engine, const char *dump, size_t len, struct err *err);
+struct schema; /* migrations/schema_model.h tells what is in it */
+
+/* What a box printed about a database. */
+struct schema_text {
+	const char *dump; /* of the engine's own tool, without noise */
+	size_t dump_len;
+	const char *model; /* description of the catalogue; NULL or empty for an engine that needs none (SQLite) */
+	size_t model_len;
+};
+/* engine: "sqlite", "mariadb" (MySQL too) or "postgresql". ERR_STEP when it cannot be read (the text diff still
+ * works). */
+struct schema *schema_read(const char *engine, const struct schema_text *text, struct err *err);
 void schema_free(struct schema *s);
 void schema_freep(struct schema **s);
 

@@ -187,12 +187,12 @@ static void diff_columns(struct changes *cs, const struct table *a, const struct
 
 static const char *index_word(const struct index *ix)
 {
-	return ix->name[0] == '\0' ? "unique" : ix->unique ? "unique index" : "index";
+	return ix->constraint ? "unique" : ix->unique ? "unique index" : "index";
 }
 
 static enum kind index_kind(const struct index *ix)
 {
-	return ix->name[0] == '\0' ? UNIQUE : INDEX;
+	return ix->constraint ? UNIQUE : INDEX;
 }
 
 /* "(a, b) where c = 1" */
@@ -207,12 +207,13 @@ static bool same_index(const struct index *a, const struct index *b)
 	return a->unique == b->unique && same(a->parts, b->parts) && same(a->where, b->where);
 }
 
-/* Unique constraints have no name: what they say is their name. */
+/* Unique constraints need no name: what they say is their name. */
 static const struct index *find_index(const struct table *t, const struct index *ix)
 {
 	for (size_t i = 0; i < t->n_indexes; i++) {
 		const struct index *other = &t->indexes[i];
-		if (same(other->name, ix->name) && (ix->name[0] || same(other->parts, ix->parts)))
+		if (other->constraint == ix->constraint &&
+		    (ix->constraint ? same(other->parts, ix->parts) : same(other->name, ix->name)))
 			return other;
 	}
 	return NULL;
@@ -222,8 +223,9 @@ static void note_index(struct changes *cs, enum op op, const char *table, const 
 {
 	AUTO_BUF def = buf_make(BUF_TEXT_MAX);
 	index_def(ix, &def);
-	note(cs, op, index_kind(ix), index_word(ix), table, ix->name[0] ? ix->name : ix->parts, "%s%s%s %s",
-	     index_word(ix), ix->name[0] ? " " : "", ix->name, def.data);
+	const char *name = ix->constraint ? "" : ix->name;
+	note(cs, op, index_kind(ix), index_word(ix), table, name[0] ? name : ix->parts, "%s%s%s %s", index_word(ix),
+	     name[0] ? " " : "", name, def.data);
 }
 
 static void index_changed(struct changes *cs, const char *table, const struct index *a, const struct index *b)
@@ -243,12 +245,13 @@ static void index_renamed(struct changes *cs, const char *table, const struct in
 {
 	AUTO_BUF def = buf_make(BUF_TEXT_MAX);
 	index_def(a, &def);
-	if (a->name[0] && b->name[0])
+	const char *name = a->constraint ? "" : a->name;
+	const char *to = b->constraint ? "" : b->name;
+	if (!a->constraint && !b->constraint)
 		note(cs, RENAME, INDEX, index_word(a), table, a->name, "%s %s → %s", index_word(a), a->name, b->name);
 	else /* constraint and index do the same, but only the index can be dropped */
-		note(cs, CHANGE, index_kind(a), index_word(a), table, a->name[0] ? a->name : a->parts,
-		     "%s%s%s %s → %s%s%s", index_word(a), a->name[0] ? " " : "", a->name, def.data, index_word(b),
-		     b->name[0] ? " " : "", b->name);
+		note(cs, CHANGE, index_kind(a), index_word(a), table, name[0] ? name : a->parts, "%s%s%s %s → %s%s%s",
+		     index_word(a), name[0] ? " " : "", name, def.data, index_word(b), to[0] ? " " : "", to);
 }
 
 /* Takes the first index of b nobody has taken yet that is defined as x. */
@@ -287,7 +290,9 @@ static void diff_indexes(struct changes *cs, const struct table *a, const struct
 
 static bool same_fk(const struct foreign_key *a, const struct foreign_key *b)
 {
-	return same(a->from, b->from) && same(a->parent, b->parent) && same(a->to, b->to) && same(a->rest, b->rest);
+	return same(a->from, b->from) && same(a->parent, b->parent) && same(a->to, b->to) &&
+	       same(a->on_update, b->on_update) && same(a->on_delete, b->on_delete) &&
+	       same(a->deferrable, b->deferrable);
 }
 
 static bool has_fk(const struct table *t, const struct foreign_key *fk)
@@ -311,7 +316,10 @@ static const struct foreign_key *successor(const struct table *a, const struct f
 static void fk_target(const struct foreign_key *fk, struct buf *out)
 {
 	bool to = fk->to[0] != '\0';
-	buf_addf(out, "%s%s%s%s%s", fk->parent, to ? "(" : "", fk->to, to ? ")" : "", fk->rest);
+	buf_addf(out, "%s%s%s%s", fk->parent, to ? "(" : "", fk->to, to ? ")" : "");
+	buf_addf(out, "%s%s", fk->on_update[0] ? " ON UPDATE " : "", fk->on_update);
+	buf_addf(out, "%s%s", fk->on_delete[0] ? " ON DELETE " : "", fk->on_delete);
+	buf_addf(out, "%s%s", fk->deferrable[0] ? " " : "", fk->deferrable);
 }
 
 static void note_fk(struct changes *cs, enum op op, const char *table, const struct foreign_key *fk,
@@ -349,14 +357,25 @@ static void diff_fks(struct changes *cs, const struct table *a, const struct tab
 static void diff_texts(struct changes *cs, const char *table, enum kind kind, const char *word, const char *const *a,
 		       size_t n_a, const char *const *b, size_t n_b)
 {
-	const char *open = kind == CHECK ? "(" : "";
-	const char *close = kind == CHECK ? ")" : "";
 	for (size_t i = 0, k = 0; i < n_a || k < n_b;) {
 		int d = i == n_a ? 1 : k == n_b ? -1 : strcmp(a[i], b[k]);
 		if (d < 0)
-			note(cs, DROP, kind, word, table, a[i], "%s %s%s%s", word, open, a[i], close);
+			note(cs, DROP, kind, word, table, a[i], "%s %s", word, a[i]);
 		else if (d > 0)
-			note(cs, ADD, kind, word, table, b[k], "%s %s%s%s", word, open, b[k], close);
+			note(cs, ADD, kind, word, table, b[k], "%s %s", word, b[k]);
+		i += d <= 0;
+		k += d >= 0;
+	}
+}
+
+static void diff_checks(struct changes *cs, const struct table *a, const struct table *b)
+{
+	for (size_t i = 0, k = 0; i < a->n_checks || k < b->n_checks;) {
+		int d = i == a->n_checks ? 1 : k == b->n_checks ? -1 : strcmp(a->checks[i].expr, b->checks[k].expr);
+		if (d < 0)
+			note(cs, DROP, CHECK, "check", a->name, a->checks[i].expr, "check (%s)", a->checks[i].expr);
+		else if (d > 0)
+			note(cs, ADD, CHECK, "check", a->name, b->checks[k].expr, "check (%s)", b->checks[k].expr);
 		i += d <= 0;
 		k += d >= 0;
 	}
@@ -376,7 +395,7 @@ static void diff_table(struct changes *cs, const struct table *a, const struct t
 	diff_columns(cs, a, b);
 	diff_indexes(cs, a, b);
 	diff_fks(cs, a, b);
-	diff_texts(cs, a->name, CHECK, "check", a->checks, a->n_checks, b->checks, b->n_checks);
+	diff_checks(cs, a, b);
 	diff_texts(cs, a->name, EXTRA, "constraint", a->extras, a->n_extras, b->extras, b->n_extras);
 }
 

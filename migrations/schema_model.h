@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a schema consists of: filled by the reader of an engine (schema_sqlite.c), compared by schema_diff.c. All
- * strings live in the schema's own memory; none is NULL unless it says so. */
+/* What a schema consists of: filled by the reader of an engine (schema_sqlite.c, schema_catalog.c), compared by
+ * schema_diff.c. All strings live in the schema's own memory; none is NULL unless it says so, and "" is none.
+ *
+ * Texts are as the engine spells them (types, defaults, expressions): two schemas of one engine can be compared field
+ * by field; those of two engines need schema_diff.c's canonical forms. Lists of columns are names joined by ", ". */
 #ifndef STEPBOX_MIGRATIONS_SCHEMA_MODEL_H
 #define STEPBOX_MIGRATIONS_SCHEMA_MODEL_H
 
@@ -14,50 +17,85 @@
 
 struct column {
 	const char *name;
-	const char *type;      /* as declared; "" for none */
+	const char *type;      /* as the catalogue spells it: "VARCHAR(64)", "int(11)", "character varying(64)" */
+	const char *labels;    /* of an enumeration (its own or a named one): "'a','b'" */
 	const char *dflt;      /* expression, or NULL */
-	const char *collation; /* "" for the engine's default */
-	const char *generated; /* "(a + b) STORED", or "" */
+	const char *collation; /* "" for the default: of the engine, on MariaDB of the table */
+	const char *generated; /* "(a + b) STORED" */
+	const char *on_update; /* "current_timestamp()" (MariaDB) */
+	const char *comment;
+	const char *identity; /* PostgreSQL: "ALWAYS", "BY DEFAULT"; "serial": dflt is the next of a sequence it owns */
+	const char *options;  /* what else is set: "INVISIBLE", "STORAGE EXTERNAL" */
 	bool not_null;
-	bool autoincrement;
+	bool autoincrement; /* AUTOINCREMENT, AUTO_INCREMENT, and where identity is not "" */
 };
 
 struct index {
-	const char *name;  /* "" for a unique constraint */
-	const char *parts; /* "a, b DESC" */
-	const char *where; /* "" for none */
+	const char *name;    /* "" for a unique constraint without one */
+	const char *parts;   /* "a, b DESC, c(10), lower(d) COLLATE NOCASE" */
+	const char *where;   /* predicate */
+	const char *method;  /* "" for a plain B-tree; "hash", "gin", "FULLTEXT" … */
+	const char *include; /* further columns it carries */
+	const char *comment;
+	const char *options; /* "NULLS NOT DISTINCT", "WITH (fillfactor=70)", "DEFERRABLE" … */
 	bool unique;
+	bool constraint; /* it is a UNIQUE constraint (on MariaDB no difference is made: false) */
+	bool automatic;  /* the engine chose the name */
 };
 
+/* Actions are "CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT" (MariaDB says so where nothing was said), "" for
+ * NO ACTION. */
 struct foreign_key {
+	const char *name;   /* of the constraint */
 	const char *from;   /* "a, b" */
 	const char *parent; /* table */
 	const char *to;     /* "x, y"; "" until resolved, or when the parent is not there */
-	const char *rest;   /* " ON DELETE CASCADE", or "" */
+	const char *on_update, *on_delete;
+	const char *match;      /* "" for SIMPLE; "FULL" */
+	const char *deferrable; /* "DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"; also "NOT VALID" */
+	bool automatic;         /* the engine chose the name */
+};
+
+struct check {
+	const char *name;
+	const char *expr; /* in normal form, without brackets around the whole */
+	bool automatic;   /* the engine chose the name */
 };
 
 struct table {
-	const char *name;
-	const char *options; /* "WITHOUT ROWID, STRICT", or "" */
-	const char *pk;      /* "a, b", or "" */
-	struct column *columns;
-	struct index *indexes; /* unique constraints too */
-	struct foreign_key *fks;
-	const char **checks; /* each in normal form */
-	const char **extras; /* whatever else has a meaning: "a: on conflict replace" */
+	const char *name;    /* PostgreSQL: with its schema when that is not "public" */
+	const char *kind;    /* "table", "partitioned table", "partition", "foreign table", "unlogged table" … */
+	const char *options; /* "WITHOUT ROWID, STRICT"; "fillfactor=70"; "INHERITS (a)" */
+	const char *engine;  /* "InnoDB" (MariaDB) */
+	const char *charset, *collation; /* MariaDB */
+	const char *row_format;          /* MariaDB: as it was asked for */
+	const char *comment;
+	const char *partition;   /* "RANGE (a)" and the partitions, as text */
+	const char *pk;          /* "a, b DESC" */
+	const char *pk_name;     /* of the constraint (none on MariaDB) */
+	const char *text;        /* its statements in the dump, normalised, one a line */
+	const char *unmodelled;  /* NULL, or what of it (a few words) the model does not express */
+	struct column *columns;  /* in their order */
+	struct index *indexes;   /* unique constraints too */
+	struct foreign_key *fks; /* sorted by what they say, not by name */
+	struct check *checks;    /* sorted by expr */
+	const char **extras;     /* whatever else has a meaning: "a: on conflict replace" */
 	size_t n_columns, n_indexes, n_fks, n_checks, n_extras;
 };
 
-/* Views, triggers, and what the model does not know: compared by normalised text. */
+/* Views, triggers, functions, sequences, types …, and what the model does not know: compared by normalised text. */
 struct object {
-	const char *kind; /* "view", "trigger", "virtual table", "index", … */
-	const char *name;
-	const char *table; /* a trigger's or index's; "" for what belongs to none */
-	const char *text;
-	bool modelled; /* false: differences are shown as such */
+	const char *kind; /* "view", "materialised view", "trigger", "function", "sequence", "enum type", "index", … */
+	const char *name;    /* a function's with its arguments: "f(integer)" */
+	const char *table;   /* a trigger's or index's, the owner of a sequence; "" for what belongs to none */
+	const char *text;    /* normalised */
+	const char *columns; /* of a view: "a integer, b text"; "" where not known */
+	bool modelled;       /* false: differences are shown as such */
+	bool automatic;      /* made with its table (the sequence of a serial column), and not changed since */
 };
 
 struct schema {
+	const char *engine;   /* "sqlite", "mariadb" or "postgresql": not owned */
 	struct table *tables; /* sorted by name */
 	struct object *objects;
 	size_t n_tables, n_objects;

@@ -192,6 +192,8 @@ static void add_object(struct reader *r, const struct sql_statement *st)
 	o->kind = kinds[st->kind];
 	o->name = unquoted(r, &st->name);
 	o->table = of_table ? unquoted(r, &st->table) : "";
+	o->columns = "";
+	o->automatic = false;
 	o->modelled = st->kind == SQL_VIEW || st->kind == SQL_TRIGGER;
 	buf_reset(&r->text);
 	sql_normalise(st->s, st->len, &r->text);
@@ -304,14 +306,26 @@ struct body {
 	struct sql_lexer lx;
 	struct sql_token before, last; /* token before; last word that names a constraint */
 	struct column *column;         /* of this item; NULL in a table constraint */
-	size_t n_references;
-	const char **deferred; /* one for each REFERENCES */
+	const char *constraint;        /* name in front of the next one, or "" */
+	struct key {
+		const char *name, *deferrable;
+		const char *columns; /* of UNIQUE */
+	} * references, *uniques;    /* in order of the text */
+	size_t n_references, n_uniques;
 };
+
+static const char *take_name(struct body *b)
+{
+	const char *name = b->constraint;
+	b->constraint = "";
+	return name;
+}
 
 static void body_item(struct body *b, const struct sql_token *first)
 {
 	static const char *const constraints[] = {"constraint", "primary", "unique", "check", "foreign"};
 	b->column = NULL;
+	b->constraint = "";
 	b->last = *first;
 	for (size_t i = 0; i < ARRAY_SIZE(constraints); i++)
 		if (sql_is(first, constraints[i]))
@@ -321,14 +335,32 @@ static void body_item(struct body *b, const struct sql_token *first)
 	b->column = find_column(b->table, b->reader->text.data);
 }
 
+/* "a, b" of UNIQUE (a, b COLLATE x DESC) */
+static const char *key_columns(struct reader *r, struct sql_lexer group)
+{
+	struct sql_token t;
+	bool begins = true;
+	buf_reset(&r->text);
+	while (sql_next(&group, &t)) {
+		if (begins && r->text.len)
+			buf_adds(&r->text, ", ");
+		if (begins)
+			sql_unquote(&t, &r->text);
+		begins = sql_is_punct(&t, ',');
+	}
+	return schema_str(r->schema, r->text.data);
+}
+
 static void body_group(struct body *b)
 {
 	struct sql_lexer group;
 	sql_skip_group(&b->lx, &group);
+	if (sql_is(&b->before, "unique"))
+		b->uniques[b->n_uniques - 1].columns = key_columns(b->reader, group);
 	strip_brackets(&group);
 	if (sql_is(&b->before, "check")) {
-		const char **check = SCHEMA_ADD(b->table->checks, b->table->n_checks);
-		*check = normalised(b->reader, "", &group, "");
+		struct check *check = SCHEMA_ADD(b->table->checks, b->table->n_checks);
+		*check = (struct check){.name = take_name(b), .expr = normalised(b->reader, "", &group, "")};
 	} else if (sql_is(&b->before, "as") && b->column) {
 		b->column->generated = normalised(b->reader, "(", &group, b->column->generated);
 	}
@@ -349,16 +381,25 @@ static void add_extra(struct body *b, const char *what, const struct sql_token *
 static void body_word(struct body *b, const struct sql_token *t)
 {
 	struct sql_token next;
-	if (sql_is(t, "not") || sql_is(t, "primary") || sql_is(t, "unique") || sql_is(t, "check")) {
+	if (sql_is(t, "not") || sql_is(t, "primary") || sql_is(t, "unique") || sql_is(t, "check"))
 		b->last = *t;
+	if (sql_is(t, "constraint") && sql_next(&b->lx, &next)) {
+		b->constraint = unquoted(b->reader, &next);
+	} else if (sql_is(t, "primary")) {
+		b->table->pk_name = take_name(b);
+	} else if (sql_is(t, "unique")) {
+		struct key *key = SCHEMA_ADD(b->uniques, b->n_uniques);
+		*key = (struct key){.name = take_name(b), .columns = b->column ? b->column->name : ""};
+	} else if (sql_is(t, "not")) {
+		take_name(b); /* or what is named is a NOT NULL */
 	} else if (sql_is(t, "references")) {
-		const char **deferred = SCHEMA_ADD(b->deferred, b->n_references);
-		*deferred = "";
+		struct key *key = SCHEMA_ADD(b->references, b->n_references);
+		*key = (struct key){.name = take_name(b), .deferrable = ""};
 	} else if (sql_is(t, "conflict") && sql_is(&b->before, "on")) {
 		if (sql_next(&b->lx, &next) && !sql_is(&next, "abort"))
 			add_extra(b, "on conflict", &next);
 	} else if (sql_is(t, "deferred") && sql_is(&b->before, "initially") && b->n_references > 0) {
-		b->deferred[b->n_references - 1] = " DEFERRABLE INITIALLY DEFERRED";
+		b->references[b->n_references - 1].deferrable = "DEFERRABLE INITIALLY DEFERRED";
 	}
 }
 
@@ -405,7 +446,13 @@ static void read_columns(struct reader *r, struct table *t)
 		int pk = 0;
 		int autoincrement = 0;
 		int hidden = sqlite3_column_int(r->columns, 4);
-		*c = (struct column){.name = column_text(r, r->columns, 0), .type = column_text(r, r->columns, 1)};
+		*c = (struct column){.name = column_text(r, r->columns, 0),
+				     .type = column_text(r, r->columns, 1),
+				     .labels = "",
+				     .on_update = "",
+				     .comment = "",
+				     .identity = "",
+				     .options = ""};
 		if (sqlite3_column_type(r->columns, 3) != SQLITE_NULL)
 			c->dflt = column_text(r, r->columns, 3);
 		sqlite3_table_column_metadata(r->db, "main", t->name, c->name, NULL, &collation, &not_null, &pk,
@@ -505,7 +552,20 @@ static const char *read_where(struct reader *r, const struct sql_statement *st)
 	return normalised(r, "", &lx, "");
 }
 
-static void read_indexes(struct reader *r, struct table *t)
+/* The name of the UNIQUE constraint an index was made for: SQLite forgets it. */
+static const char *unique_name(struct reader *r, const struct body *b, const char *index)
+{
+	buf_reset(&r->text);
+	bind_name(r->parts, index);
+	for (int i = 0; sqlite3_step(r->parts) == SQLITE_ROW; i++)
+		buf_addf(&r->text, "%s%s", i ? ", " : "", (const char *)sqlite3_column_text(r->parts, 0));
+	for (size_t i = 0; i < b->n_uniques; i++)
+		if (strcasecmp(b->uniques[i].columns, r->text.data) == 0)
+			return b->uniques[i].name;
+	return "";
+}
+
+static void read_indexes(struct reader *r, struct table *t, const struct body *b)
 {
 	bind_name(r->indexes, t->name);
 	while (sqlite3_step(r->indexes) == SQLITE_ROW) {
@@ -519,11 +579,17 @@ static void read_indexes(struct reader *r, struct table *t)
 			t->pk = parts; /* with DESC and COLLATE, which the columns do not tell */
 			continue;
 		}
+		bool constraint = strcmp(origin, "u") == 0;
 		struct index *ix = SCHEMA_ADD(t->indexes, t->n_indexes);
 		*ix = (struct index){
-			.name = strcmp(origin, "u") == 0 ? "" : name,
+			.name = constraint ? unique_name(r, b, name) : name,
 			.parts = parts,
 			.where = partial && st ? read_where(r, st) : "",
+			.method = "",
+			.include = "",
+			.comment = "",
+			.options = "",
+			.constraint = constraint,
 			.unique = sqlite3_column_int(r->indexes, 1) != 0,
 		};
 	}
@@ -544,18 +610,24 @@ static void end_fk(struct reader *r, struct table *t, struct fk_rows *f, struct 
 	*SCHEMA_ADD(t->fks, t->n_fks) = *fk;
 }
 
-static const char *fk_rest(struct reader *r, const struct body *b, int id)
+static const char *fk_action(struct reader *r, int col)
 {
-	const char *update = (const char *)sqlite3_column_text(r->fks, 4);
-	const char *delete = (const char *)sqlite3_column_text(r->fks, 5);
-	buf_reset(&r->text);
-	if (update && strcmp(update, "NO ACTION") != 0)
-		buf_addf(&r->text, " ON UPDATE %s", update);
-	if (delete &&strcmp(delete, "NO ACTION") != 0)
-		buf_addf(&r->text, " ON DELETE %s", delete);
-	if (id >= 0 && (size_t)id < b->n_references)
-		buf_adds(&r->text, b->deferred[b->n_references - 1 - (size_t)id]);
-	return schema_str(r->schema, r->text.data);
+	const char *action = (const char *)sqlite3_column_text(r->fks, col);
+	return action && strcmp(action, "NO ACTION") != 0 ? schema_str(r->schema, action) : "";
+}
+
+static struct foreign_key begin_fk(struct reader *r, const struct body *b, int id)
+{
+	bool known = id >= 0 && (size_t)id < b->n_references;
+	const struct key *key = known ? &b->references[b->n_references - 1 - (size_t)id] : NULL;
+	return (struct foreign_key){
+		.name = key ? key->name : "",
+		.parent = column_text(r, r->fks, 1),
+		.on_update = fk_action(r, 4),
+		.on_delete = fk_action(r, 5),
+		.match = "",
+		.deferrable = key ? key->deferrable : "",
+	};
 }
 
 static void read_foreign_keys(struct reader *r, struct table *t, const struct body *b)
@@ -571,8 +643,7 @@ static void read_foreign_keys(struct reader *r, struct table *t, const struct bo
 			buf_reset(&f.from);
 			buf_reset(&f.to);
 			f.id = id;
-			fk.parent = column_text(r, r->fks, 1);
-			fk.rest = fk_rest(r, b, id);
+			fk = begin_fk(r, b, id);
 		}
 		buf_addf(&f.from, "%s%s", f.from.len ? ", " : "", (const char *)sqlite3_column_text(r->fks, 2));
 		if (to)
@@ -607,18 +678,31 @@ static void read_table(struct reader *r, const struct named *c)
 {
 	struct schema *s = r->schema;
 	struct table *t = SCHEMA_ADD(s->tables, s->n_tables);
-	*t = (struct table){.name = c->name, .pk = ""};
+	*t = (struct table){
+		.name = c->name,
+		.kind = "table",
+		.engine = "",
+		.charset = "",
+		.collation = "",
+		.row_format = "",
+		.comment = "",
+		.partition = "",
+		.pk = "",
+		.pk_name = "",
+		.text = "",
+	};
 	read_columns(r, t);
 	t->pk = pk_of_columns(r, t);
 	t->options = read_options(r, c->st->rest);
-	struct body b = {.reader = r, .table = t, .lx = c->st->rest};
+	struct body b = {.reader = r, .table = t, .lx = c->st->rest, .constraint = ""};
 	read_body(&b);
-	read_indexes(r, t);
+	read_indexes(r, t, &b);
 	if (b.n_references > MAX_KEYS)
 		r->exhausted = true;
 	else if (b.n_references > 0)
 		read_foreign_keys(r, t, &b);
-	free(b.deferred);
+	free(b.references);
+	free(b.uniques);
 }
 
 struct parent {

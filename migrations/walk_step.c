@@ -219,7 +219,8 @@ static const struct schema *dump_schema(struct walker *w, struct dump *d)
 	struct err err = ERR_INIT;
 	if (!d->tried) {
 		d->tried = true;
-		d->schema = schema_read(w->w.engine, d->text.data, d->text.len, &err);
+		const struct schema_text text = {.dump = d->text.data, .dump_len = d->text.len};
+		d->schema = schema_read(w->w.engine, &text, &err);
 		(void)snprintf(d->unreadable, sizeof(d->unreadable), "%.190s", err.msg);
 	}
 	return d->schema;

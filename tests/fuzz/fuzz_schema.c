@@ -40,8 +40,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t rest_n = cut ? size - n - 3 : size;
 	struct err err = ERR_INIT;
 	AUTO_BUF part = buf_make(BUF_TEXT_MAX);
-	CLEANUP(schema_freep) struct schema *a = schema_read("sqlite", text, n, &err);
-	CLEANUP(schema_freep) struct schema *b = schema_read("sqlite", rest, rest_n, &err);
+	const struct schema_text ta = {.dump = text, .dump_len = n};
+	const struct schema_text tb = {.dump = rest, .dump_len = rest_n};
+	CLEANUP(schema_freep) struct schema *a = schema_read("sqlite", &ta, &err);
+	CLEANUP(schema_freep) struct schema *b = schema_read("sqlite", &tb, &err);
 	assert(schema_table_text(text, n, "sqlite", "t", &part) == 0 || part.len > 0);
 	if (!a || !b) {
 		assert(err.reach == ERR_STEP);

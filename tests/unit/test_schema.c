@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "migrations/schema_lex.h"
+#include "migrations/schema_model.h"
 
 /* What our database adapter makes the sqlite3 shell print. */
 #define DUMP_SQL "SELECT sql || ';' FROM sqlite_master WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name"
@@ -37,7 +38,8 @@ static void dump_of(const char *sql, struct buf *out)
 static struct schema *read_text(const char *dump, size_t len)
 {
 	struct err err = ERR_INIT;
-	struct schema *s = schema_read("sqlite", dump, len, &err);
+	const struct schema_text text = {.dump = dump, .dump_len = len};
+	struct schema *s = schema_read("sqlite", &text, &err);
 	if (!s)
 		fail_msg("%s", err.msg);
 	return s;
@@ -236,6 +238,38 @@ static void test_foreign_functions(void **state)
 		     NULL);
 }
 
+/* Names only the text tells. */
+static void test_names(void **state)
+{
+	(void)state;
+	static const char dump[] =
+		"CREATE TABLE p (a INT CONSTRAINT pk PRIMARY KEY, b INT CONSTRAINT nn NOT NULL UNIQUE, c INT "
+		"CONSTRAINT ck CHECK (c > 1) CONSTRAINT fk REFERENCES q (x) ON DELETE SET NULL DEFERRABLE INITIALLY "
+		"DEFERRED, CONSTRAINT uq UNIQUE (c COLLATE nocase, \"a\" DESC), CHECK (c < 9), CONSTRAINT \"f 2\" "
+		"FOREIGN KEY (a, b) REFERENCES r ON UPDATE CASCADE);\n";
+	CLEANUP(schema_freep) struct schema *s = read_text(dump, sizeof(dump) - 1);
+	const struct table *t = &s->tables[0];
+	assert_string_equal(s->engine, "sqlite");
+	assert_string_equal(t->pk_name, "pk");
+	assert_int_equal(t->n_indexes, 2);
+	assert_string_equal(t->indexes[0].name, "");
+	assert_string_equal(t->indexes[0].parts, "b");
+	assert_string_equal(t->indexes[1].name, "uq");
+	assert_true(t->indexes[1].constraint && t->indexes[1].unique);
+	assert_int_equal(t->n_checks, 2);
+	assert_string_equal(t->checks[0].name, "");
+	assert_string_equal(t->checks[1].name, "ck");
+	assert_string_equal(t->checks[1].expr, "c > 1");
+	assert_int_equal(t->n_fks, 2);
+	assert_string_equal(t->fks[0].name, "f 2");
+	assert_string_equal(t->fks[0].on_update, "CASCADE");
+	assert_string_equal(t->fks[0].deferrable, "");
+	assert_string_equal(t->fks[1].name, "fk");
+	assert_string_equal(t->fks[1].on_delete, "SET NULL");
+	assert_string_equal(t->fks[1].on_update, "");
+	assert_string_equal(t->fks[1].deferrable, "DEFERRABLE INITIALLY DEFERRED");
+}
+
 static void test_unmodelled(void **state)
 {
 	(void)state;
@@ -291,7 +325,8 @@ static void read_within(const struct buf *dump, int64_t limit_ms)
 {
 	struct err err = ERR_INIT;
 	mono_ms begun = clock_mono();
-	struct schema *s = schema_read("sqlite", dump->data, dump->len, &err);
+	const struct schema_text text = {.dump = dump->data, .dump_len = dump->len};
+	struct schema *s = schema_read("sqlite", &text, &err);
 	CLEANUP(schema_freep) struct schema *none = read_text("", 0);
 	AUTO_BUF lines = buf_make(BUF_TEXT_MAX);
 	if (s) {
@@ -341,7 +376,8 @@ static void test_other_engine(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	assert_null(schema_read("mariadb", "", 0, &err));
+	const struct schema_text text = {.dump = ""};
+	assert_null(schema_read("mariadb", &text, &err));
 	assert_int_equal(err.reach, ERR_STEP);
 }
 
@@ -447,6 +483,7 @@ int main(void)
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_foreign_functions),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_unmodelled),
 		cmocka_unit_test(test_comments),
 		cmocka_unit_test(test_does_nothing_else),
