@@ -57,13 +57,23 @@ static bool local_serves(const char *cloud)
 	return strcmp(cloud, "local") == 0;
 }
 
+/* What lies under the box: the base tree, and a layer over it or "". */
+static int trees(const struct box_spec *spec, const struct cloud_watch *watch, mono_ms deadline, char base[PATH_MAX],
+		 char layer[PATH_MAX], struct err *err)
+{
+	layer[0] = '\0';
+	if (local_base(spec->image, watch, deadline, base, err) < 0)
+		return -1;
+	return spec->layer ? local_layer(base, spec->layer, spec->layer_title, watch, deadline, layer, err) : 0;
+}
+
 static int local_prepare(const struct box_spec *spec, struct box *box, const struct cloud_watch *watch,
 			 mono_ms deadline, struct err *err)
 {
-	char path[PATH_MAX];
+	char base[PATH_MAX], layer[PATH_MAX];
 	if (box)
 		(void)snprintf(box->user, sizeof(box->user), "root");
-	return local_base(spec->image, watch, deadline, path, err);
+	return trees(spec, watch, deadline, base, layer, err);
 }
 
 static int local_admit(const struct box_spec *spec, struct box *box, const struct cloud_watch *watch, struct err *err)
@@ -77,8 +87,15 @@ static int local_admit(const struct box_spec *spec, struct box *box, const struc
 
 /* ---- create: the directory ---- */
 
+static int link_tree(const char *from, const char *dir, const char *name, struct err *err)
+{
+	AUTO_FREE char *tree = xasprintf("%s/tree", from);
+	AUTO_FREE char *link = xasprintf("%s/%s", dir, name);
+	return symlink(tree, link) < 0 ? err_sys(err, ERR_BOX, errno, "%s", link) : 0;
+}
+
 /* The name of the box's own files; upper becomes the box's "/" and belongs to its root. */
-static int make_files(const char *dir, const char *base, bool root, struct err *err)
+static int make_files(const char *dir, const char *base, const char *layer, bool root, struct err *err)
 {
 	static const struct {
 		const char *name;
@@ -94,10 +111,8 @@ static int make_files(const char *dir, const char *base, bool root, struct err *
 			return err_sys(err, ERR_BOX, errno, "%s", path);
 	}
 	/* By a link, as mount options cannot hold every path. */
-	AUTO_FREE char *tree = xasprintf("%s/tree", base);
-	AUTO_FREE char *lower = xasprintf("%s/lower", dir);
-	if (symlink(tree, lower) < 0)
-		return err_sys(err, ERR_BOX, errno, "%s", lower);
+	if (link_tree(base, dir, "lower", err) < 0 || (*layer && link_tree(layer, dir, "layer", err) < 0))
+		return -1;
 	return local_script(dir, "keeper.sh", true, err) < 0 || local_script(dir, "mounts.sh", false, err) < 0 ? -1 : 0;
 }
 
@@ -105,17 +120,17 @@ static int local_create(struct db *db, const struct box_spec *spec, struct box *
 			mono_ms deadline, struct err *err)
 {
 	(void)db;
-	char base[PATH_MAX];
+	char base[PATH_MAX], layer[PATH_MAX];
 	struct local_ids ids;
 	(void)snprintf(box->id, sizeof(box->id), "%s", box->name);
 	AUTO_FREE char *boxes = xasprintf("%s/boxes", fs_state_dir());
 	AUTO_FREE char *dir = box_dir(box->name);
-	if (local_ids(&ids, err) < 0 || local_base(spec->image, watch, deadline, base, err) < 0 ||
+	if (local_ids(&ids, err) < 0 || trees(spec, watch, deadline, base, layer, err) < 0 ||
 	    fs_mkdirs(boxes, 0700, err) < 0)
 		return -1;
 	if (mkdir(dir, 0700) < 0)
 		return err_sys(err, ERR_BOX, errno, "%s", dir);
-	return make_files(dir, base, ids.root, err);
+	return make_files(dir, base, layer, ids.root, err);
 }
 
 /* ---- await: the processes ---- */
@@ -163,23 +178,28 @@ static void add_proxies(struct buf *out)
 	add_setting(out, "sshd_env", words.data);
 }
 
+void local_settings(const char *name, struct buf *out)
+{
+	struct err ignored = ERR_INIT;
+	AUTO_BUF resolv = buf_make(RESOLV_CONF_MAX);
+	if (fs_read("/etc/resolv.conf", RESOLV_CONF_MAX, &resolv, &ignored) < 0)
+		log_debug(name, "%s", ignored.msg); /* a machine without a resolver has boxes without one */
+	add_setting(out, "name", name);
+	add_setting(out, "resolv_conf", resolv.data);
+	add_proxies(out);
+}
+
 /* The program of pid 1. It goes in by stdin, as it holds the host key: never by arguments, never onto the disk. */
 static int init_program(const struct box_spec *spec, const struct box *box, struct buf *out, struct err *err)
 {
-	struct err ignored = ERR_INIT;
 	AUTO_BUF ports = buf_make(256);
-	AUTO_BUF resolv = buf_make(RESOLV_CONF_MAX);
 	if (free_ports(&ports, err) < 0)
 		return -1;
-	if (fs_read("/etc/resolv.conf", RESOLV_CONF_MAX, &resolv, &ignored) < 0)
-		log_debug(box->name, "%s", ignored.msg); /* a machine without a resolver has boxes without one */
-	add_setting(out, "name", box->name);
+	local_settings(box->name, out);
 	buf_addf(out, "expires=%" PRId64 "\n", box->expires);
 	add_setting(out, "ports", ports.data);
-	add_setting(out, "resolv_conf", resolv.data);
 	add_setting(out, "host_key", spec->host_key->private_pem);
 	add_setting(out, "login_key", spec->login_key->public_line);
-	add_proxies(out);
 	return template_file("local/init.sh", out, err);
 }
 
@@ -444,6 +464,7 @@ static int local_strays(const struct cloud_strays *s, struct err *err)
 	(void)err;
 	stray_processes(s);
 	stray_dirs(s);
+	local_layer_strays(s);
 	local_base_strays(s);
 	return 0;
 }

@@ -82,19 +82,19 @@ static void add_word(struct buf *words, const char *word)
 }
 
 /* The recipe's packages, the database's, and git when the box clones. */
-static void collect_packages(const struct compiler *c, struct buf *words)
+static void collect_packages(const struct recipe *r, struct buf *words)
 {
 	const char *list[MAX_WORDS];
-	size_t n = recipe_list(c->r, "packages", list, MAX_WORDS), i;
+	size_t n = recipe_list(r, "packages", list, MAX_WORDS), i;
 	json_t *p;
 	for (i = 0; i < n; i++)
 		add_word(words, list[i]);
-	json_array_foreach (json_object_get(adapter_json(c->r->db_adapter), "packages"), i, p) {
+	json_array_foreach (json_object_get(adapter_json(r->db_adapter), "packages"), i, p) {
 		add_word(words, json_string_value(p));
 	}
-	if (c->r->git)
+	if (r->git)
 		add_word(words, "git");
-	if (c->r->git && !c->r->local_path)
+	if (r->git && !r->local_path)
 		add_word(words, "ca-certificates");
 }
 
@@ -127,20 +127,26 @@ static int add_ready(struct compiler *c, struct err *err)
 	return 0;
 }
 
-static int add_packages(struct compiler *c, struct err *err)
+int compile_packages(const struct recipe *r, struct buf *command, struct buf *title, struct err *err)
 {
 	AUTO_BUF words = buf_make(BUF_TEXT_MAX);
-	AUTO_BUF command = buf_make(BUF_TEXT_MAX);
-	AUTO_BUF title = buf_make(BUF_TEXT_MAX);
-	collect_packages(c, &words);
+	collect_packages(r, &words);
 	if (!words.len)
 		return 0;
-	assign(&command, "PACKAGES", words.data);
-	if (add_task_file(c, "packages.sh", &command, err) < 0)
-		return -1;
-	buf_adds(&title, "install ");
-	text_safe_line(&title, words.data, words.len, 60);
-	plan_task(c->plan, "packages", title.data, "", command.data, PACKAGES_TIMEOUT_S);
+	assign(command, "PACKAGES", words.data);
+	text_safe_line(title, words.data, words.len, 60);
+	return template_file("tasks/packages.sh", command, err) < 0 ? -1 : 1;
+}
+
+static int add_packages(struct compiler *c, struct err *err)
+{
+	AUTO_BUF command = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF words = buf_make(BUF_TEXT_MAX);
+	int any = compile_packages(c->r, &command, &words, err);
+	if (any < 1)
+		return any;
+	AUTO_FREE char *title = xasprintf("install %s", words.data);
+	plan_task(c->plan, "packages", title, "", command.data, PACKAGES_TIMEOUT_S);
 	return 0;
 }
 

@@ -25,4 +25,8 @@ struct plan *compile(const struct recipe *r, enum compile_what what, const char 
  * stays of it, however we end. *fd is open for reading (caller closes), or -1 when the recipe needs none. */
 int compile_payload(const struct recipe *r, int *fd, mono_ms deadline, struct err *err) MUST_USE;
 
+/* The script that installs what the recipe and its database want, and the packages in a few words. 1, 0 when there are
+ * none, -1. */
+int compile_packages(const struct recipe *r, struct buf *command, struct buf *title, struct err *err) MUST_USE;
+
 #endif

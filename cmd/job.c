@@ -261,6 +261,14 @@ static int boot(struct life *l, struct err *err)
 	spec.host_key = &host;
 	spec.login_key = &login;
 	struct cloud_watch watch = {.stage = on_stage, .console = on_console, .ctx = l};
+	AUTO_BUF layer = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF title = buf_make(BUF_TEXT_MAX);
+	if (r->layer && compile_packages(r, &layer, &title, err) < 0)
+		return -1;
+	if (layer.len) {
+		spec.layer = layer.data;
+		spec.layer_title = title.data;
+	}
 	pane_doing(l->pane, "booting", r->box.image, 0);
 	int rc = cloud_boot(l->db, &spec, &watch, BOOT_LIMIT_MS, &l->box, err);
 	explicit_bzero(&host, sizeof(host));

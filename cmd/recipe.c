@@ -56,6 +56,7 @@ static const struct rule {
 	{"/box", "availability_zone", K_TEXT},
 	{"/box", "volume", K_SIZE},
 	{"/box", "config_drive", K_FLAG},
+	{"/box", "layer", K_FLAG},
 	{"/box", "port", K_PORT},
 	{"/box", "proxy", K_TEXT},
 	{"/box", "connect_timeout", K_SPAN},
@@ -564,6 +565,8 @@ static int resolve_box(struct recipe *r, struct err *err)
 		return yaml_err(&r->y, "/box/proxy", err, "proxy: %s: an URL such as http://10.0.0.1:3128 is wanted",
 				r->proxy);
 	resolve_flavor(r);
+	const char *layer = get2(r, "box", "layer");
+	r->layer = !cloud_is_remote(box->cloud) && !(layer && strcmp(layer, "false") == 0);
 	return span_of(r, "box", "ttl", "4h", &box->ttl_ms, err) < 0 ||
 			       span_of(r, "box", "connect_timeout",
 				       cloud_is_remote(box->cloud) ? CONNECT_REMOTE : CONNECT_LOCAL, &r->connect_ms,

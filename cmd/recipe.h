@@ -21,9 +21,10 @@ struct recipe {
 	char *dir;         /* the recipe's directory (owned): relative local paths start there */
 	char variant[128]; /* "database=sqlite": what --vary made of it, or "" */
 	const char *name;
-	struct box_spec box;          /* all but name, run and keys */
-	int64_t connect_ms;           /* how long the box may take from its address to the first login */
-	const char *proxy;            /* for what the box downloads, or NULL */
+	struct box_spec box; /* all but name, run and keys */
+	bool layer;          /* local: packages are installed once a day for all boxes that want the same ones */
+	int64_t connect_ms;  /* how long the box may take from its address to the first login */
+	const char *proxy;   /* for what the box downloads, or NULL */
 	const char *git, *path, *ref; /* git or path is NULL, or both */
 	char *local_path;          /* owned: a path or local git repository to send, absolute; NULL: the box clones */
 	int64_t depth;             /* of the clone; 0: full history */

@@ -24,16 +24,21 @@ echo "$$ ${20}" >pid
 
 # Real root lays the overlay here, over /tmp of this mount namespace, which everybody can reach: the way to our own
 # directory may be closed to the user who is root inside.
-how=user
+how=user lowers=lower top=lower
+if [ -h layer ]; then
+	lowers=layer:lower top=layer
+fi
+# Our stdin holds a lock on the tree that we lie over as long as we live: it must not be removed. (A base tree outlives
+# the layers over it.) Opened before /tmp is covered, below which it may be.
+exec 5<&0 <"$top/../stamp"
+flock -n -s 0 || { echo 'the tree under the box is being removed' && exit 1; }
 if [ "$(id -u)" = 0 ]; then
 	how=root
-	mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work,volatile "$name" /tmp || exit 1
+	mount -t overlay -o "lowerdir=$lowers",upperdir=upper,workdir=work,volatile "$name" /tmp 5<&- || exit 1
 fi
 
-# pid 1 gets the reading end of control as its descriptor 3; ours is the only writing one. Our stdin holds a lock on
-# the base tree as long as we live: it must not be removed.
-exec 5<&0 <lower/../stamp 3<>control 4<mounts.sh
-flock -n -s 0 || { echo 'the base tree is being removed' && exit 1; }
+# pid 1 gets the reading end of control as its descriptor 3; ours is the only writing one.
+exec 3<>control 4<mounts.sh
 # Used by ns_start.
 # shellcheck disable=SC2034
 ns_control=control

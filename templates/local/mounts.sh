@@ -9,7 +9,9 @@ if [ "$1" = root ]; then
 	# A mount that came with the namespace cannot become its root, a bind of it can.
 	mount --rbind /tmp /tmp
 else
-	mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr,volatile "$2" /tmp
+	lowers=lower
+	[ ! -h layer ] || lowers=layer:lower
+	mount -t overlay -o "lowerdir=$lowers",upperdir=upper,workdir=work,userxattr,volatile "$2" /tmp
 fi
 cd /tmp
 mount -t tmpfs -o mode=755,nosuid,nodev,size=256m run run

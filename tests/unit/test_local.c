@@ -513,6 +513,96 @@ static void test_gc_base(void **state)
 	assert_false(fs_exists(dir));
 }
 
+/* ---- layers ---- */
+
+static struct box boot_layered(const char *name, const char *layer)
+{
+	struct err err = ERR_INIT;
+	struct box box;
+	const struct box_spec spec = {.name = name,
+				      .run = "r1",
+				      .cloud = "local",
+				      .image = "debian-12",
+				      .ttl_ms = 600000,
+				      .host_key = &host_key,
+				      .login_key = &login_key,
+				      .layer = layer,
+				      .layer_title = "a test"};
+	must(cloud_boot(db, &spec, NULL, BOOT_MS, &box, &err), &err);
+	return box;
+}
+
+/* Directories of the cache that hold layers and parts of them, by what is in their stamps. */
+static int layers_with(const char *text)
+{
+	int n = 0;
+	AUTO_FREE char *dir = xasprintf("%s/layers", fs_cache_dir());
+	DIR *d = opendir(dir);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		struct err ignored = ERR_INIT;
+		AUTO_BUF stamp = buf_make(1 << 16);
+		AUTO_FREE char *path = xasprintf("%s/%s/stamp", dir, e->d_name);
+		n += fs_read(path, 1 << 16, &stamp, &ignored) == 0 && strstr(stamp.data, text);
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static void assert_ssh(const struct box *box, const char *command, const char *wanted)
+{
+	AUTO_FREE char *out = ssh(box, command);
+	assert_string_equal(out, wanted);
+}
+
+/* Made once; what one box does to its files no other sees. A name of its own each time, as the cache outlives us. */
+static void test_layer(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_FREE char *script = xasprintf(
+		"echo \"$(id -u) $PATH\"; date +%%s%%N >/usr/share/made-%d\nrm /usr/bin/tac\n", (int)getpid());
+	AUTO_FREE char *file = xasprintf("/usr/share/made-%d", (int)getpid());
+	AUTO_FREE char *cat = xasprintf("cat %s", file);
+	struct box a = boot_layered("layer-a", script), b = boot_layered("layer-b", script);
+	AUTO_FREE char *made = ssh(&a, cat);
+	assert_true(strlen(made) > 10);
+	assert_ssh(&b, cat, made);
+	assert_ssh(&b, "ls /usr/bin/tac 2>/dev/null; ls -d /usr/bin/cat; stat -c %U /usr/share",
+		   "/usr/bin/cat\nroot\n");
+	AUTO_FREE char *change = xasprintf("echo mine >%s", file);
+	assert_ssh(&a, change, "");
+	assert_ssh(&b, cat, made);
+	AUTO_FREE char *id_a = ssh(&a, "cat /etc/machine-id"), *id_b = ssh(&b, "cat /etc/machine-id");
+	assert_string_not_equal(id_a, id_b);
+	must_delete("layer-a");
+	/* It goes when nobody has used it for long, but not from under a box. */
+	assert_int_equal(layers_with(file), 1);
+	AUTO_FREE char *dir = xasprintf("%s/layers", fs_cache_dir());
+	AUTO_FREE char *age = xasprintf("cd %s && touch -d '3 days ago' $(grep -l %s ./*/stamp)", dir, file);
+	const char *const argv[] = {"sh", "-c", age, NULL};
+	must(proc_run(argv, &(struct proc_opts){.deadline = clock_deadline(10000)}, &err), &err);
+	gc();
+	assert_int_equal(layers_with(file), 1);
+	assert_ssh(&b, cat, made);
+	must_delete("layer-b");
+	assert_true(gc() >= 1);
+	assert_int_equal(layers_with(file), 0);
+}
+
+/* A script that does not succeed leaves nothing: the box is there without its layer. */
+static void test_layer_fails(void **state)
+{
+	(void)state;
+	AUTO_FREE char *script =
+		xasprintf("touch /usr/share/made-%d\necho 'E: no such package' >&2\nfalse\n", (int)getpid());
+	AUTO_FREE char *file = xasprintf("ls /usr/share/made-%d 2>/dev/null || echo none", (int)getpid());
+	struct box box = boot_layered("layer-c", script);
+	assert_ssh(&box, file, "none\n");
+	assert_int_equal(layers_with("no such package"), 0);
+	must_delete("layer-c");
+}
+
 /* ---- main ---- */
 
 static void look(void *ctx, const char *subject, bool ok, const char *detail, const char *fix)
@@ -546,19 +636,21 @@ static int start(void)
 		return 77;
 	}
 	db = open_store();
-	return 0;
+	/* What others have left in the cache would be counted with ours. */
+	return cloud_gc(db, &(struct cloud_gc_filter){.dry_run = false}, NULL, NULL, &err) < 0 ? 77 : 0;
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_inside),   cmocka_unit_test(test_uids),
-		cmocka_unit_test(test_apt),      cmocka_unit_test(test_expiry),
-		cmocka_unit_test(test_kills),    cmocka_unit_test(test_stubborn),
-		cmocka_unit_test(test_names),    cmocka_unit_test(test_stop),
-		cmocka_unit_test(test_many),     cmocka_unit_test(test_killed_stepbox),
-		cmocka_unit_test(test_gc_keeps), cmocka_unit_test(test_gc_lost_directory),
-		cmocka_unit_test(test_gc_base),
+		cmocka_unit_test(test_inside),      cmocka_unit_test(test_uids),
+		cmocka_unit_test(test_apt),         cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_kills),       cmocka_unit_test(test_stubborn),
+		cmocka_unit_test(test_names),       cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_many),        cmocka_unit_test(test_killed_stepbox),
+		cmocka_unit_test(test_gc_keeps),    cmocka_unit_test(test_gc_lost_directory),
+		cmocka_unit_test(test_gc_base),     cmocka_unit_test(test_layer),
+		cmocka_unit_test(test_layer_fails),
 	};
 	char dir[] = "/tmp/stepbox-local-XXXXXX";
 	if (!mkdtemp(dir) || setenv("XDG_STATE_HOME", dir, 1) < 0 || setenv("STEPBOX_TEST_SECRET", "1", 1) < 0)
