@@ -249,8 +249,9 @@ json_t *report_run_json(struct db *db, const char *id, struct err *err)
 		json_decref(tasks);
 		return NULL;
 	}
-	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "run", run.id, "status", run.status,
-			 "detail", report_json_text(run.detail), "variant", run.variant, "box", run.box, "tool",
-			 run.tool, "engine", run.engine, "started", (json_int_t)run.started, "ended",
-			 (json_int_t)run.ended, "tasks", tasks, "steps", steps);
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:o, s:o}", "run", run.id, "status",
+			 run.status, "detail", report_json_text(run.detail), "variant", run.variant, "box", run.box,
+			 "tool", run.tool, "engine", run.engine, "started", (json_int_t)run.started, "ended",
+			 (json_int_t)run.ended, "machine", run.machine, "boot", run.boot, "tasks", tasks, "steps",
+			 steps);
 }

@@ -64,6 +64,8 @@ static int show_text(struct cmd_ctx *c, const struct run *r, struct err *err)
 	       *r->tool ? r->tool : "no walk", r->engine, *r->box ? r->box : "-", started, span);
 	if (*r->variant)
 		printf("  %s\n", r->variant);
+	if (*r->machine)
+		printf("  machine %s%s%s\n", r->machine, *r->boot ? ", boot " : "", r->boot);
 	struct showing sh = {.c = c};
 	if (store_task_each(c->db, r->id, on_task, c, err) < 0 ||
 	    store_step_each(c->db, r->id, measure_step, &sh, err) < 0)

@@ -97,7 +97,8 @@ static int restore_task(const struct task_row *t, void *ctx)
 {
 	struct walker *w = ctx;
 	(void)snprintf(w->title, sizeof(w->title), "%s", t->title);
-	if (t->rc >= 0)
+	w->question = strcmp(t->kind, "question") == 0;
+	if (t->rc >= 0 && (!w->question || strcmp(t->why, "exit") != 0))
 		walk_find_task(w, t->title, t->rc, t->why);
 	return 0;
 }

@@ -23,7 +23,14 @@ enum phase {
 /* What of a step has come; each comes at most once. */
 enum seen { SEEN_RAN = 1, SEEN_AT = 2, SEEN_DUMP = 4, SEEN_COUNTS = 8, SEEN_LOOK = 16 };
 
-enum { MAX_MS = 2000000000, MAX_RC = 255, TITLE_MAX = 200, BRIEF_MAX = 100, MAX_CHANGES = 4 << 20 };
+enum {
+	MAX_MS = 2000000000,
+	MAX_RC = 255,
+	TITLE_MAX = 200,
+	BRIEF_MAX = 100,
+	MAX_CHANGES = 4 << 20,
+	WALK_MACHINE_ID = 64
+};
 
 struct dump {
 	char sha256[SHA256_HEX]; /* "" for none */
@@ -40,6 +47,7 @@ struct walker {
 
 	enum phase phase;
 	int64_t tasks;             /* number of the last one */
+	bool question;             /* that one is a question behind the walk: its exit code is an answer */
 	char title[TITLE_MAX + 8]; /* of the last task */
 	struct step step;          /* the current or last one; n -1 before the first */
 	unsigned seen;             /* enum seen, of the current step */

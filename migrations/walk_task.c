@@ -62,13 +62,36 @@ int walk_end(struct walker *w, const struct journal_record *r, const char **why,
 
 /* ---- tasks ---- */
 
+/* An id of the machine; "" when the box has none, or its runner is older than that. */
+static int hello_id(const struct journal_record *r, const char *key, char *out, size_t size, struct err *err)
+{
+	const char *v = journal_get(r, key);
+	bool none = !v || strcmp(v, "-") == 0;
+	if (!none && (strlen(v) >= size || v[strspn(v, "0123456789abcdef-")]))
+		return err_set(err, ERR_BOX, 0, "journal: hello: %s: no id", key);
+	(void)snprintf(out, size, "%s", none ? "" : v);
+	return 0;
+}
+
 static int check_hello(struct walker *w, const struct journal_record *r, struct err *err)
 {
+	char id[WALK_MACHINE_ID];
 	const char *run = journal_get(r, "run");
 	if (!run || strcmp(run, w->w.run) != 0)
 		return walk_bad(r, err, "another run's journal");
+	if (hello_id(r, "machine", id, sizeof(id), err) < 0 || hello_id(r, "boot", id, sizeof(id), err) < 0)
+		return -1;
 	w->phase = PHASE_TASKS;
 	return 0;
+}
+
+static int keep_hello(struct walker *w, const struct journal_record *r, struct err *err)
+{
+	char machine[WALK_MACHINE_ID], boot[WALK_MACHINE_ID];
+	if (hello_id(r, "machine", machine, sizeof(machine), err) < 0 ||
+	    hello_id(r, "boot", boot, sizeof(boot), err) < 0)
+		return -1;
+	return store_run_machine(w->w.db, w->w.run, machine, boot, err);
 }
 
 static int check_task(struct walker *w, const struct journal_record *r, struct err *err)
@@ -78,6 +101,10 @@ static int check_task(struct walker *w, const struct journal_record *r, struct e
 		return walk_bad(r, err, "too many");
 	if (walk_expect(r, "n", w->tasks + 1, err) < 0 || walk_word(r, "kind", kind, sizeof(kind), err) < 0)
 		return -1;
+	/* Behind the walk come questions only, and only when it came to its end. */
+	w->question = strcmp(kind, "question") == 0;
+	if (w->question != (w->phase == PHASE_WALK) || (w->question && w->step.n != w->planned))
+		return walk_bad(r, err, "not at this place");
 	w->tasks++;
 	w->output = 0;
 	w->phase = PHASE_TASK;
@@ -103,8 +130,9 @@ static int check_end(struct walker *w, const struct journal_record *r, struct er
 	const char *why = NULL;
 	if (walk_expect(r, "n", w->tasks, err) < 0 || walk_end(w, r, &why, err) < 0)
 		return -1;
-	walk_find_task(w, w->title, w->rc, why);
-	w->phase = PHASE_TASKS;
+	if (!w->question || strcmp(why, "exit") != 0)
+		walk_find_task(w, w->title, w->rc, why);
+	w->phase = w->question ? PHASE_WALK : PHASE_TASKS;
 	return 0;
 }
 
@@ -252,8 +280,8 @@ static void tell_done(struct walker *w, const struct journal_record *r)
 /* ---- the rules ---- */
 
 const struct rule walk_task_rules[] = {
-	{"hello", PHASE_NEW, check_hello, NULL, NULL},
-	{"task", PHASE_TASKS, check_task, keep_task, tell_task},
+	{"hello", PHASE_NEW, check_hello, keep_hello, NULL},
+	{"task", PHASE_TASKS | PHASE_WALK, check_task, keep_task, tell_task},
 	{"out", PHASE_TASK | PHASE_STEP, check_out, keep_out, tell_out},
 	{"cut", PHASE_TASK | PHASE_STEP, check_cut, keep_cut, tell_cut},
 	{"end", PHASE_TASK, check_end, keep_end, tell_end},

@@ -11,9 +11,10 @@
  * Payloads are framed by length, so no program's output can fake or break a record. Anything else at a record's
  * place is a broken journal: an error with the byte offset. Kinds, by the runner:
  *
- *     hello    run= pid= utc=                   the runner started
+ *     hello    run= pid= utc= machine= boot=    the runner started; its machine-id and boot id, or `-`
  *     task     n= kind= timeout= len=           payload: title. Behind the plan's own: kind=list (listing the
- *                                               versions), kind=walk (only when that cannot be done as asked)
+ *                                               versions), kind=walk (only when that cannot be done as asked);
+ *                                               kind=question: behind the walk, any rc is good
  *     out      task=|step= len=                 payload: output bytes, a piece
  *     cut      task=|step= dropped=             output was over the limit: so many bytes in the middle are missing
  *     end      n= rc= ms= why=                  of a task; why: exit, timeout, stop, limit (endless output)

@@ -19,6 +19,7 @@
 struct task {
 	char *kind, *title, *dir, *command;
 	int64_t timeout_s;
+	bool question; /* behind the walk */
 	/* A file: */
 	char *path;
 	unsigned mode;
@@ -131,6 +132,13 @@ void plan_task(struct plan *p, const char *kind, const char *title, const char *
 	       int64_t timeout_s)
 {
 	task_add(p, kind, title, dir, timeout_s)->command = xstrdup(command);
+}
+
+void plan_question(struct plan *p, const char *title, const char *dir, const char *command, int64_t timeout_s)
+{
+	struct task *t = task_add(p, "question", title, dir, timeout_s);
+	t->command = xstrdup(command);
+	t->question = true;
 }
 
 static void base64_lines(struct buf *out, const void *data, size_t len)
@@ -293,10 +301,16 @@ void plan_print(const struct plan *p, bool verbose, struct buf *out)
 		int len = (int)strlen(p->tasks[i].kind);
 		kind_width = len > kind_width ? len : kind_width;
 	}
-	for (size_t i = 0; i < p->n_tasks; i++)
-		print_task(&p->tasks[i], i + 1, number_width, kind_width, verbose, out);
+	for (size_t i = 0; i < p->n_tasks; i++) {
+		if (!p->tasks[i].question)
+			print_task(&p->tasks[i], i + 1, number_width, kind_width, verbose, out);
+	}
 	if (p->has_walk)
 		print_walk(&p->walk, verbose, out);
+	for (size_t i = 0; i < p->n_tasks; i++) {
+		if (p->tasks[i].question)
+			print_task(&p->tasks[i], i + 1, number_width, kind_width, verbose, out);
+	}
 }
 
 /* --- JSON --- */
@@ -326,6 +340,8 @@ static json_t *task_json(const struct task *t, size_t n)
 	set_text(o, "kind", t->kind);
 	set_text(o, "title", t->title);
 	json_object_set_new(o, "timeout_s", json_integer(t->timeout_s));
+	if (t->question)
+		json_object_set_new(o, "question", json_true());
 	if (t->path) {
 		char mode[8];
 		snprintf(mode, sizeof(mode), "%04o", t->mode);
@@ -407,6 +423,22 @@ static void script_walk(const struct plan_walk *w, struct buf *out)
 	buf_adds(out, "walk_go\n");
 }
 
+static void script_tasks(const struct plan *p, bool questions, struct buf *out)
+{
+	for (size_t i = 0; i < p->n_tasks; i++) {
+		const struct task *t = &p->tasks[i];
+		if (t->question != questions)
+			continue;
+		buf_adds(out, questions ? "plan_question" : "plan_task");
+		add_word(out, t->kind);
+		buf_addf(out, " %" PRId64, t->timeout_s);
+		add_word(out, t->dir);
+		add_word(out, t->title);
+		add_word(out, t->command);
+		buf_addc(out, '\n');
+	}
+}
+
 void plan_script(const struct plan *p, struct buf *out)
 {
 	for (size_t i = 0; i < p->n_env; i++) {
@@ -417,18 +449,10 @@ void plan_script(const struct plan *p, struct buf *out)
 		add_word(out, word.data);
 		buf_addc(out, '\n');
 	}
-	for (size_t i = 0; i < p->n_tasks; i++) {
-		const struct task *t = &p->tasks[i];
-		buf_adds(out, "plan_task");
-		add_word(out, t->kind);
-		buf_addf(out, " %" PRId64, t->timeout_s);
-		add_word(out, t->dir);
-		add_word(out, t->title);
-		add_word(out, t->command);
-		buf_addc(out, '\n');
-	}
+	script_tasks(p, false, out);
 	if (p->has_walk)
 		script_walk(&p->walk, out);
+	script_tasks(p, true, out);
 	/* Says what must have been done by now: what is cut off on its way is no complete plan. */
 	buf_addf(out, "plan_end %zu %d\n", p->n_tasks, p->has_walk);
 }

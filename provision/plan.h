@@ -24,6 +24,9 @@ void plan_env(struct plan *p, const char *name, const char *value);
  * dir ("" is /) with stdin empty, its own process group, and killed after timeout_s. kind has no spaces. */
 void plan_task(struct plan *p, const char *kind, const char *title, const char *dir, const char *command,
 	       int64_t timeout_s);
+/* A task behind the walk, of kind "question": as plan_task(), and with the environment of a step; VERSION is where the
+ * walk led. Its exit code is the answer, no success or failure. */
+void plan_question(struct plan *p, const char *title, const char *dir, const char *command, int64_t timeout_s);
 /* A task that writes a file (parents made) with these bytes and mode. */
 void plan_file(struct plan *p, const char *path, unsigned mode, const void *data, size_t len);
 

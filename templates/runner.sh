@@ -120,6 +120,14 @@ finish() { # OK WHY
 	exit $((1 - $1))
 }
 
+# What a file of one line says of this machine, or `-` when it is no id.
+read_id() { # NAME FILE
+	id=''
+	[ ! -r "$2" ] || read -r id <"$2"
+	case $id in '' | *[!0-9a-f-]*) id=- ;; esac
+	eval "$1=\$id"
+}
+
 # --- output ---
 
 # Tells what is new in $out, at most $room bytes.
@@ -784,6 +792,18 @@ walk_go() {
 	[ "$i_step" -ne "$steps" ] || walks=$((walks + 1))
 }
 
+# A question about the database as the walk left it; the command finds what a step finds. Its exit code is the answer: any
+# is good.
+plan_question() { # KIND SECONDS DIR TITLE COMMAND
+	task_begin "$1" "$2" "$4"
+	VERSION=$to TARGET=$to
+	give "$1" "$5"
+	run "$1" "$3" "$2"
+	task_end
+	[ "$why" = exit ] || finish 0 task
+	planned=$((planned + 1))
+}
+
 # Everything was called and came back: a plan that was cut off on its way, or a shell that lost its place, is no success.
 plan_end() { # TASKS WALKS
 	[ "$planned" -eq "$1" ] && [ "$walks" -eq "$2" ] && finish 1 ok
@@ -833,6 +853,8 @@ echo 0 >group
 ticker=$!
 mkdir dumps run
 head -c 1048576 /dev/zero >reserve
-record "hello run=$RUN pid=$$ utc=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+read_id machine /etc/machine-id
+read_id boot /proc/sys/kernel/random/boot_id
+record "hello run=$RUN pid=$$ utc=$(date -u +%Y-%m-%dT%H:%M:%SZ) machine=$machine boot=$boot"
 # shellcheck source=/dev/null
 . ./plan

@@ -501,6 +501,44 @@ static void tasks_run_in_order_and_the_first_failure_ends_it(void **state)
 	assert_string_equal(payload(w, "out task=1"), want);
 	assert_string_equal(payload(w, "out task=2"), "/\nto stderr\n");
 	assert_non_null(strstr(find(w, "hello")->head, "hello run=r1 pid="));
+	AUTO_BUF machine = buf_make(1000);
+	if (fs_exists("/etc/machine-id"))
+		read_path("/etc/machine-id", &machine);
+	if (machine.len <= 1)
+		buf_adds(&machine, "-");
+	AUTO_FREE char *ids = xasprintf(" machine=%.*s boot=", (int)strcspn(machine.data, "\n"), machine.data);
+	assert_non_null(strstr(find(w, "hello")->head, ids));
+}
+
+/* In sh and in whatever else the machine has: what a step finds is there, and any exit code is an answer. */
+static void questions_are_asked_behind_the_walk(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	walk(w, "002", "003");
+	plan_task(w->plan, "setup", "first", "", "echo \"${VERSION-none}\"", 10);
+	plan_question(w->plan, "how many?", w->src,
+		      "echo \"$VERSION $TARGET\"; head -n 1 \"$LIST\"; ls -d \"$STATE\" >&2; exit 4", 10);
+	plan_question(w->plan, "again", w->src, "test -s \"$LIST\"", 10);
+	assert_int_equal(run(w), 0);
+	expect(w, "end n=3 rc=4");
+	expect(w, "end n=4 rc=0");
+	assert_string_equal(payload(w, "out task=1"), "none\n");
+	assert_non_null(strstr(payload(w, "out task=3"), "003 003\n001\n"));
+	expect(w, "done ok=1 why=ok");
+	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+	plan_print(w->plan, false, &text);
+	assert_true(strstr(text.data, "how many?") > strstr(text.data, "then: walk"));
+}
+
+static void a_question_without_an_end_is_no_success(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	walk(w, "base", "base");
+	plan_question(w->plan, "for ever", w->src, "sleep 100", 1);
+	assert_int_equal(run(w), 1);
+	expect(w, "done ok=0 why=task");
 }
 
 static void a_command_has_the_users_locale(void **state)
@@ -1275,6 +1313,8 @@ static void a_full_disk_is_no_success(void **state)
 
 static const struct CMUnitTest commands[] = {
 	CASE(tasks_run_in_order_and_the_first_failure_ends_it),
+	CASE(questions_are_asked_behind_the_walk),
+	CASE(a_question_without_an_end_is_no_success),
 	CASE(a_command_has_the_users_locale),
 	CASE(files_arrive_byte_for_byte),
 	CASE(a_plan_that_did_not_arrive_whole_is_no_success),

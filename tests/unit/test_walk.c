@@ -447,6 +447,88 @@ static void test_task_fails(void **state)
 	expect_verdict(w, "task make all: exit 2");
 }
 
+static void expect_machine(struct lab *l, const char *machine, const char *boot)
+{
+	struct err err = ERR_INIT;
+	assert_int_equal(store_run_find(l->db, l->run.id, &l->run, &err), 1);
+	assert_string_equal(l->run.machine, machine);
+	assert_string_equal(l->run.boot, boot);
+}
+
+static void test_machine(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ids, *machine, *boot;
+	} cases[] = {
+		{" machine=00112233445566778899aabbccddeeff boot=01234567-89ab-cdef-0123-456789abcdef",
+		 "00112233445566778899aabbccddeeff", "01234567-89ab-cdef-0123-456789abcdef"},
+		{" machine=- boot=-", "", ""},
+		{"", "", ""},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		AUTO_LAB l;
+		lab_open(&l);
+		rec(&l, "hello run=%s%s", l.run.id, cases[i].ids);
+		follow_all(&l, NULL);
+		expect_machine(&l, cases[i].machine, cases[i].boot);
+	}
+	static const char *const lies[] = {" machine=UNINITIALIZED boot=-", " machine=- boot=a.b",
+					   " machine=0000000000000000000000000000000000000000000000000000000000000000"};
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+		AUTO_LAB l;
+		struct err err = ERR_INIT;
+		lab_open(&l);
+		rec(&l, "hello run=%s%s", l.run.id, lies[i]);
+		assert_int_equal(follow(&l, SIZE_MAX, NULL, &err), -1);
+		assert_non_null(strstr(err.msg, ": no id"));
+		expect_machine(&l, "", "");
+	}
+}
+
+/* Questions behind the walk: their exit codes are answers. Read record by record, each by another process. */
+static void test_questions(void **state)
+{
+	(void)state;
+	AUTO_LAB l;
+	CLEANUP(walker_freep) struct walker *w = NULL;
+	lab_open(&l);
+	write_begin(&l, "from=202 to=202 dir=up n=0");
+	write_base(&l, "202");
+	rec_text(&l, "task n=2 kind=question timeout=600", "is it there?");
+	rec_text(&l, "out task=2", "no\n");
+	rec(&l, "end n=2 rc=1 ms=15 why=exit");
+	rec_text(&l, "task n=3 kind=question timeout=600", "and now?");
+	rec(&l, "end n=3 rc=0 ms=15 why=exit");
+	rec(&l, "done ok=1 why=ok ms=9000");
+	while (l.run.received < l.journal.len) {
+		struct err err = ERR_INIT;
+		walker_free(TAKE(w));
+		const char *next = memmem(l.journal.data + l.run.received + 1, l.journal.len - l.run.received - 1,
+					  "@" NONCE, strlen("@" NONCE));
+		size_t n = next ? (size_t)(next - l.journal.data) - l.run.received : SIZE_MAX;
+		assert_int_equal(follow(&l, n, &w, &err), 0);
+		assert_int_equal(store_run_find(l.db, l.run.id, &l.run, &err), 1);
+	}
+	expect_verdict(w, "");
+	assert_non_null(strstr(l.told.data, "task 2 question is it there?\nout t2 no\n\nend 2 1 exit 15\n"));
+}
+
+static void test_question_times_out(void **state)
+{
+	(void)state;
+	AUTO_LAB l;
+	CLEANUP(walker_freep) struct walker *w = NULL;
+	lab_open(&l);
+	write_begin(&l, "from=202 to=202 dir=up n=0");
+	write_base(&l, "202");
+	rec_text(&l, "task n=2 kind=question timeout=600", "is it there?");
+	rec(&l, "end n=2 rc=143 ms=15 why=timeout");
+	rec(&l, "done ok=0 why=task ms=9000");
+	follow_all(&l, &w);
+	expect_verdict(w, "task is it there?: timeout");
+}
+
 static void test_stopped(void **state)
 {
 	(void)state;
@@ -574,6 +656,9 @@ static void test_lies(void **state)
 	lie_after("task", 1, "task n=2 kind=setup", "x", "n is 2 where 1");
 	lie_after("task", 1, "task n=99999999999999999999 kind=setup", "x", "journal: task");
 	lie_after("task", 1, "task n=1", "x", "kind: missing");
+	lie_after("task", 1, "task n=1 kind=question", "x", "not at this place");
+	lie_after("step", 2, "task n=2 kind=question", "x", "not at this place");
+	lie_after("done", 1, "task n=2 kind=setup", "x", "not at this place");
 	lie_after("task", 1, "end n=1 rc=0 ms=1 why=exit", NULL, "not at this place");
 	lie_after("task", 1, "bogus n=1", NULL, "no such kind");
 	lie_after("end", 1, "end n=1 rc=0 ms=1 why=magic", NULL, "why: magic");
@@ -728,14 +813,25 @@ static void test_bad_pattern(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),           cmocka_unit_test(test_reattach),
-		cmocka_unit_test(test_reattach_done),  cmocka_unit_test(test_outcomes),
-		cmocka_unit_test(test_base_fails),     cmocka_unit_test(test_task_fails),
-		cmocka_unit_test(test_stopped),        cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_down),           cmocka_unit_test(test_lies),
-		cmocka_unit_test(test_ok_contradicts), cmocka_unit_test(test_endless_output),
-		cmocka_unit_test(test_fetch),          cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_two_followers),  cmocka_unit_test(test_bad_pattern),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_reattach),
+		cmocka_unit_test(test_reattach_done),
+		cmocka_unit_test(test_outcomes),
+		cmocka_unit_test(test_base_fails),
+		cmocka_unit_test(test_task_fails),
+		cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_question_times_out),
+		cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_down),
+		cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_ok_contradicts),
+		cmocka_unit_test(test_endless_output),
+		cmocka_unit_test(test_fetch),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_two_followers),
+		cmocka_unit_test(test_bad_pattern),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
