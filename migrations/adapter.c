@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/template.h"
 #include "base/text.h"
+#include "migrations/adapter_history.h"
 
 #define ADAPTER_MAX_OPTIONS  32
 #define ADAPTER_MAX_KEYS     (ADAPTER_MAX_OPTIONS + 32)
@@ -30,7 +31,8 @@ enum kind {
 	KIND_LIST,
 	KIND_TEXTS,
 	KIND_OPTIONS,
-	KIND_VARIANTS
+	KIND_VARIANTS,
+	KIND_HISTORY
 };
 
 enum {
@@ -64,6 +66,7 @@ static const struct rule {
 	{"refused", KIND_REGEX, IN_TOOL | RECIPE},
 	{"env_failed", KIND_REGEX, IN_TOOL | RECIPE},
 	{"variants", KIND_VARIANTS, IN_TOOL},
+	{"history", KIND_HISTORY, IN_TOOL},
 	{"starter", KIND_TEXT, IN_TOOL},
 	{"url", KIND_TEXT, IN_DATABASE | RECIPE | REQUIRED},
 	{"vars", KIND_TEXTS, IN_DATABASE},
@@ -253,6 +256,8 @@ static int check_value(const struct adapter *a, const char *pointer, const struc
 		return check_texts(a, pointer, v, rule->kind == KIND_OPTIONS, err);
 	case KIND_VARIANTS:
 		return check_variants(a, v, err);
+	case KIND_HISTORY:
+		return adapter_history_check(&a->y, map, err);
 	case KIND_TEXT:
 	case KIND_NAME:
 	case KIND_BOOL:
@@ -688,6 +693,21 @@ int adapter_walk(const struct adapter *tool, const struct adapter *db, const jso
 	if (fill_all(tool, "options", scope, NULL, err) < 0)
 		return -1;
 	return add_walk(&f, w, err);
+}
+
+/* As adapter_walk() fills snippets. */
+int adapter_history(const struct adapter *tool, const json_t *vars, json_t **out, struct err *err)
+{
+	CLEANUP(json_freep) json_t *scope = json_object();
+	const json_t *history = json_object_get(tool->y.root, "history");
+	*out = NULL;
+	if (!history)
+		return 0;
+	json_object_update(scope, (json_t *)(uintptr_t)vars);
+	if (fill_all(tool, "options", scope, NULL, err) < 0)
+		return -1;
+	*out = adapter_history_fill(history, scope, err);
+	return *out ? 1 : err_ctx(err, "%s %s: history", noun(tool), adapter_name(tool));
 }
 
 /* ---- recognising ---- */

@@ -20,6 +20,18 @@
  *     refused: 'regex'               # output that means: this direction is not supported
  *     env_failed: 'regex'            # output that means: the environment is broken, not the migration
  *     variants: [{name, when, list, up, down, current, version_table, version_sql}]
+ *     history:                       # which files are versions, all through git's history (migrations/history.h):
+ *       - paths: [db/migrate]        # git pathspecs from the top of the repository: every place where they ever lived
+ *         name: '/([0-9]+)_[^/]*$'   # extended regular expression on "/path", or a list: of the first that matches
+ *                                    # group 1 is the version; a path that none matches is no version. The files that
+ *                                    # go down belong to their version, too
+ *         skip: 'regex'              # paths that are no version, whatever name says
+ *         version: '\1.\2'           # where it takes more than group 1
+ *         order: number              # number: digits, leading zeros do not count (0042 becomes 42)
+ *                                    # natural: by numbers where there are numbers; text: by bytes
+ *                                    # alembic: the file says `revision`, `down_revision`, `depends_on` (name may be
+ *                                    #   absent); django: the file says `dependencies`, `replaces`
+ *       - …                          # of a later era: its versions come after all of the above
  *     starter: |                     # the part of a recipe `stepbox init` writes. FOUND_DIR: the directory of the file
  *                                    # that gave the tool away; FOUND_ROOT: that up to the glob's first wildcard
  * A database:
@@ -74,6 +86,10 @@ int adapter_database_vars(const struct adapter *db, json_t *vars, struct err *er
  * the caller owns and frees after plan_set_walk() copied them). from/to/timeout/dir are left to the caller. */
 int adapter_walk(const struct adapter *tool, const struct adapter *db, const json_t *vars, struct plan_walk *w,
 		 json_t **keep, struct err *err) MUST_USE;
+
+/* Makes *out the tool's `history:`, filled, as an array of {paths: […], name: […], skip, version, order} (the caller
+ * owns it), for history_map_new(). Returns 1, 0 when the tool has none, -1 with err. */
+int adapter_history(const struct adapter *tool, const json_t *vars, json_t **out, struct err *err) MUST_USE;
 
 /* Names of all tools (database: of all databases), sorted: a new array of strings. */
 json_t *adapter_names(bool database);
