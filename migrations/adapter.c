@@ -73,6 +73,7 @@ static const struct rule {
 	{"packages", KIND_LIST, IN_DATABASE},
 	{"start", KIND_TEXT, IN_DATABASE | RECIPE},
 	{"look", KIND_TEXT, IN_DATABASE | RECIPE | REQUIRED},
+	{"model", KIND_TEXT, IN_DATABASE},
 };
 
 /* Words that mean something else where options are set. */
@@ -140,7 +141,8 @@ static int check_option(const struct adapter *a, const char *pointer, const char
 	for (const char *const *r = reserved; *r; r++)
 		if (strcmp(*r, key) == 0)
 			return yaml_err(&a->y, pointer, err, "%s: this name has a meaning of its own in a recipe", key);
-	if (find_rule(key, place_of(a)))
+	/* A database may well have an option `name`: no recipe can mean the adapter's. */
+	if (find_rule(key, place_of(a) | (a->database ? RECIPE : 0)))
 		return yaml_err(&a->y, pointer, err, "%s: an option cannot have the name of a key", key);
 	return 0;
 }
@@ -636,6 +638,9 @@ static int look(const struct filler *f, const json_t *layer, const char **out, s
 			return -1;
 		add_literal(f->db_scope, names[i], filled.data);
 	}
+	const char *model = adapter_get(f->db, "model");
+	if (fill_into(f->db, "model", model ? model : "", f->db_scope, NULL, err) < 0)
+		return -1;
 	return keep_filled(f, f->db, "look", adapter_get(f->db, "look"), f->db_scope, out, err);
 }
 

@@ -204,6 +204,31 @@ static void test_database_vars(void **state)
 	assert_string_equal(err.msg, "fil: no such key of database sqlite; did you mean file?");
 }
 
+/* A server: `name` of the recipe and `name` of the database are two things, and every style of URL has the socket. */
+static void test_server_vars(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	CLEANUP(adapter_freep) struct adapter *db = adapter_load_database("postgresql", &err);
+	assert_non_null(db);
+	json_t *vars = vars_of(db, "shop", "/srv/shop");
+	assert_string_equal(var(vars, "name"), "shop");
+	assert_string_equal(var(vars, "database.name"), "app");
+	assert_string_equal(var(vars, "database.url"),
+			    "postgresql+psycopg2://postgres@/app?host=/var/tmp/shop.postgresql");
+	json_decref(vars);
+	adapter_freep(&db);
+	db = adapter_load_database("mariadb", &err);
+	assert_non_null(db);
+	assert_int_equal(adapter_override(db, "name", "nova", &err), 0);
+	vars = vars_of(db, "shop", "/srv/shop");
+	assert_string_equal(
+		var(vars, "database.url"),
+		"mysql+pymysql://root@localhost/nova?unix_socket=/var/tmp/shop.mariadb/socket&charset=utf8mb4");
+	assert_string_equal(var(vars, "database.dsn"), "root@unix(/var/tmp/shop.mariadb/socket)/nova");
+	json_decref(vars);
+}
+
 static void walk_of(const struct adapter *tool, struct plan_walk *w, json_t **keep)
 {
 	struct err err = ERR_INIT;
@@ -376,7 +401,7 @@ static int tear_down(void **state)
 	return fs_remove_tree(home, &err);
 }
 
-/* ---- test_adapter --write OUT TOOL NAME CHECKOUT [KEY=VALUE | database.KEY=VALUE]… ---- */
+/* ---- test_adapter --write OUT TOOL NAME CHECKOUT [database=ENGINE] [KEY=VALUE | database.KEY=VALUE]… ---- */
 
 static int write_one(const char *out, const char *name, size_t variant, const char *text)
 {
@@ -426,6 +451,16 @@ static int apply(struct adapter *tool, struct adapter *db, const char *assignmen
 			: adapter_override(tool, key, equals + 1, err);
 }
 
+/* What is no part of a walk: `start`, and the variable `sql`. */
+static int write_database(const char *out, const struct adapter *db, const json_t *vars, struct err *err)
+{
+	AUTO_BUF start = buf_make(BUF_TEXT_MAX);
+	if (template_fill(&start, adapter_get(db, "start") ? adapter_get(db, "start") : "", vars, err) < 0)
+		return -1;
+	return write_one(out, "start", 0, start.data) |
+	       write_one(out, "sql", 0, json_string_value(json_object_get(vars, "database.sql")));
+}
+
 static int write_snippets(int argc, char **argv)
 {
 	struct err err = ERR_INIT;
@@ -434,15 +469,20 @@ static int write_snippets(int argc, char **argv)
 	if (argc < 4)
 		return 2;
 	CLEANUP(adapter_freep) struct adapter *tool = adapter_load_tool(argv[1], &err);
-	CLEANUP(adapter_freep) struct adapter *db = tool ? adapter_load_database("sqlite", &err) : NULL;
+	bool named = argc > 4 && strncmp(argv[4], "database=", strlen("database=")) == 0;
+	CLEANUP(adapter_freep)
+	struct adapter *db =
+		tool ? adapter_load_database(named ? argv[4] + strlen("database=") : "sqlite", &err) : NULL;
 	int rc = db ? 0 : -1;
-	for (int i = 4; rc == 0 && i < argc; i++)
+	for (int i = named ? 5 : 4; rc == 0 && i < argc; i++)
 		rc = apply(tool, db, argv[i], &err);
 	json_t *vars = json_pack("{s:s, s:s}", "name", argv[2], "source.dir", argv[3]);
 	if (rc == 0)
 		rc = adapter_database_vars(db, vars, &err);
 	if (rc == 0)
 		rc = adapter_walk(tool, db, vars, &w, &keep, &err);
+	if (rc == 0)
+		rc = write_database(argv[0], db, vars, &err);
 	if (rc == 0)
 		rc = write_walk(argv[0], &w) | write_env(argv[0], tool);
 	else
@@ -458,6 +498,7 @@ int main(int argc, char **argv)
 		return write_snippets(argc - 2, argv + 2);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bundled_load),
+		cmocka_unit_test(test_server_vars),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_unknown_names),
 		cmocka_unit_test(test_user_file_wins),
