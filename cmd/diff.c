@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "migrations/diff.h"
-#include "migrations/schema.h"
+#include "migrations/schema_diff.h"
 #include "migrations/store.h"
 
 #define DUMP_MAX ((size_t)64 << 20)
@@ -41,7 +41,8 @@ static void print_words(const struct side *a, const struct side *b)
 	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
 	if (!sa || !sb || strcmp(a->run.engine, b->run.engine) != 0)
 		return;
-	schema_diff(sa, sb, &words);
+	CLEANUP(schema_changes_freep) struct schema_changes *cs = schema_changes(sa, sb, NULL);
+	schema_change_lines(cs, CHANGE_ALL, &words);
 	text_safe(&safe, words.data, words.len);
 	for (const char *p = safe.data; *p;) {
 		size_t n = strcspn(p, "\n");

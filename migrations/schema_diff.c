@@ -1,69 +1,238 @@
 /* SPDX-License-Identifier: MIT */
-/* Two schemas → what changed, as records; the records → lines, or a few words.
- *
- * Objects are matched by name. One that is gone and one that is new with the very same definition (a column: in the
- * same place) are shown as a rename, with a question mark: that is a guess. */
+/* Two schemas → records. Things are paired by name and by definition (sorted, so that the work is n log n), then what
+ * is paired is compared part by part. schema_cross.c has what is special about two engines. */
+#include "migrations/schema_diff.h"
+
+#include <ctype.h>
 #include <stdio.h>
-#include <string.h>
+#include <strings.h>
 
-#include "base/text.h"
-#include "migrations/schema_model.h"
+#include "migrations/schema_diff_state.h"
 
-enum { LINE_MAX_BYTES = 2000, SHORT_CHANGE = 60 };
+enum { ORDER_SHOWN = 6, PG_NAME_BYTES = 63 };
 
-enum op { ADD, DROP, CHANGE, RENAME };
-/* In the order in which they are shown. */
-enum kind {
-	TABLE,
-	VIEW,
-	OPTIONS,
-	PRIMARY_KEY,
-	COLUMN,
-	ORDER,
-	UNIQUE,
-	INDEX,
-	FOREIGN_KEY,
-	CHECK,
-	EXTRA,
-	TRIGGER,
-	OTHER
+const char *const schema_equates[] = {
+	"varchar(39)=inet",
+	"varchar(43)=inet",
+	"varchar(43)=cidr",
+	"char(32)=uuid",
+	"char(36)=uuid",
+	"varchar(36)=uuid",
+	NULL,
 };
 
-struct change {
-	enum op op;
-	enum kind kind;
-	const char *word;  /* "column" … */
-	const char *table; /* "" for what belongs to none */
-	const char *name;
-	char *text; /* the rest of the line */
-};
-struct changes {
-	struct change *items;
-	size_t n;
-};
+/* ---- records ---- */
 
-static void changes_finish(struct changes *cs)
+const char *keep(struct differ *d, const char *text)
 {
-	for (size_t i = 0; i < cs->n; i++)
-		free(cs->items[i].text);
-	free(cs->items);
+	return schema_str(d->scratch, text);
 }
 
-/* fmt: what stands behind "+ ", "- ", "~ " or, for renames, at the beginning. */
-__attribute__((format(printf, 7, 8))) static void note(struct changes *cs, enum op op, enum kind kind, const char *word,
-						       const char *table, const char *name, const char *fmt, ...)
+static const char *own(struct differ *d, const char *text)
 {
-	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
-	va_list ap;
-	va_start(ap, fmt);
-	buf_vaddf(&text, fmt, ap);
-	va_end(ap);
-	*SCHEMA_ADD(cs->items, cs->n) = (struct change){op, kind, word, table, name, buf_take(&text)};
+	return schema_str(d->out->memory, text);
 }
 
-static bool same(const char *a, const char *b)
+static bool is_ignored(const struct differ *d, const struct schema_change *c)
 {
-	return a == b || (a && b && strcmp(a, b) == 0);
+	const struct schema_diff_options *o = d->o;
+	return (o->ignore_fields >> c->field & 1) || (o->ignore_kinds >> c->kind & 1) ||
+	       (o->ignore_classes >> c->class & 1);
+}
+
+static struct schema_change *room(struct differ *d, enum change_class class)
+{
+	struct schema_changes *out = d->out;
+	if (d->skip)
+		return out->n_skipped < SCHEMA_MAX_CHANGES ? SCHEMA_ADD(out->skipped, out->n_skipped) : NULL;
+	out->count[class]++;
+	if (out->n < SCHEMA_MAX_CHANGES)
+		return SCHEMA_ADD(out->items, out->n);
+	out->incomplete = true;
+	return NULL;
+}
+
+void note(struct differ *d, const struct schema_change *c, const char *prefix, const char *between, const char *detail)
+{
+	if (is_ignored(d, c)) {
+		d->out->ignored++;
+		return;
+	}
+	enum change_class class = d->o->strict && c->class == CHANGE_COSMETIC ? CHANGE_STRUCTURAL : c->class;
+	struct schema_change *r = room(d, class);
+	if (!r)
+		return;
+	buf_reset(&d->tmp);
+	buf_adds(&d->tmp, prefix);
+	size_t behind = d->tmp.len;
+	if (detail[0]) {
+		buf_adds(&d->tmp, between);
+		behind = d->tmp.len;
+		buf_adds(&d->tmp, detail);
+	}
+	*r = *c;
+	r->class = class;
+	r->text = schema_keep(d->out->memory, d->tmp.data, d->tmp.len);
+	r->detail = r->text + (behind < d->tmp.len ? behind : d->tmp.len);
+	r->table = own(d, c->table);
+	r->name = own(d, c->name);
+	r->a = own(d, c->a);
+	r->b = own(d, c->b);
+}
+
+static int by_place(const void *x, const void *y)
+{
+	const struct schema_change *a = x;
+	const struct schema_change *b = y;
+	int d = strcmp(a->table[0] ? a->table : a->name, b->table[0] ? b->table : b->name);
+	if (d == 0)
+		d = (int)a->kind - (int)b->kind;
+	if (d == 0)
+		d = strcmp(a->name, b->name);
+	if (d == 0)
+		d = (int)a->op - (int)b->op;
+	if (d == 0)
+		d = (int)a->field - (int)b->field;
+	return d ? d : strcmp(a->text, b->text);
+}
+
+/* ---- pairing ---- */
+
+struct items items_make(size_t n)
+{
+	struct items i = {xcalloc(n + 1, sizeof(*i.v)), n};
+	for (size_t k = 0; k < n; k++)
+		i.v[k] = (struct item){.name = "", .def = "", .at = k};
+	return i;
+}
+
+void items_finish(struct items *i)
+{
+	free(i->v);
+}
+
+static int by_both(const struct item *x, const struct item *y)
+{
+	int d = strcmp(x->name, y->name);
+	return d ? d : strcmp(x->def, y->def);
+}
+
+static int by_one(const struct item *x, const struct item *y, unsigned by)
+{
+	return by == (BY_NAME | BY_DEF) ? by_both(x, y)
+	       : by == BY_NAME          ? strcmp(x->name, y->name)
+					: strcmp(x->def, y->def);
+}
+
+static int sorted(const void *x, const void *y, void *by)
+{
+	const struct item *a = *(struct item *const *)x;
+	const struct item *b = *(struct item *const *)y;
+	int d = by_one(a, b, *(unsigned *)by);
+	return d ? d : a->at < b->at ? -1 : 1;
+}
+
+/* Those without a mate that have what they are to be paired by, sorted by it. */
+static struct item **loose(struct items *items, unsigned by, bool (*only)(const struct item *), size_t *n)
+{
+	struct item **out = xcalloc(items->n + 1, sizeof(*out));
+	*n = 0;
+	for (size_t i = 0; i < items->n; i++) {
+		struct item *it = &items->v[i];
+		bool has = (!(by & BY_NAME) || it->name[0]) && (!(by & BY_DEF) || it->def[0]);
+		if (!it->mate && has && (!only || only(it)))
+			out[(*n)++] = it;
+	}
+	qsort_r(out, *n, sizeof(*out), sorted, &by);
+	return out;
+}
+
+void pair_up(struct items *a, struct items *b, unsigned by, bool (*only)(const struct item *))
+{
+	size_t n, m;
+	AUTO_FREE struct item **x = loose(a, by, only, &n);
+	AUTO_FREE struct item **y = n ? loose(b, by, only, &m) : NULL;
+	for (size_t i = 0, k = 0; y && i < n && k < m;) {
+		int d = by_one(x[i], y[k], by);
+		if (d == 0) {
+			x[i]->mate = y[k];
+			y[k]->mate = x[i];
+		}
+		i += d <= 0;
+		k += d >= 0;
+	}
+}
+
+/* How many of sorted v from i on have the same definition. */
+static size_t alike(struct item *const *v, size_t n, size_t i)
+{
+	size_t end = i + 1;
+	while (end < n && strcmp(v[end]->def, v[i]->def) == 0)
+		end++;
+	return end - i;
+}
+
+void pair_twins(struct items *a, struct items *b)
+{
+	size_t n, m;
+	AUTO_FREE struct item **x = loose(a, BY_DEF, NULL, &n);
+	AUTO_FREE struct item **y = n ? loose(b, BY_DEF, NULL, &m) : NULL;
+	for (size_t i = 0, k = 0; y && i < n && k < m;) {
+		int d = strcmp(x[i]->def, y[k]->def);
+		size_t xs = alike(x, n, i);
+		size_t ys = alike(y, m, k);
+		if (d == 0 && xs == 1 && ys == 1) {
+			x[i]->mate = y[k];
+			y[k]->mate = x[i];
+		}
+		i += d <= 0 ? xs : 0;
+		k += d >= 0 ? ys : 0;
+	}
+}
+
+/* ---- names ---- */
+
+static bool has_postgresql(const struct differ *d)
+{
+	return strcmp(d->a->engine, "postgresql") == 0 || strcmp(d->b->engine, "postgresql") == 0;
+}
+
+const char *name_key(struct differ *d, const char *name)
+{
+	if (!d->cross)
+		return name;
+	size_t len = strlen(name);
+	if (len > PG_NAME_BYTES && has_postgresql(d)) {
+		len = PG_NAME_BYTES;
+		while (len > 0 && ((unsigned char)name[len] & 0xC0) == 0x80)
+			len--; /* it cuts between characters */
+	}
+	bool plain = name[len] == '\0';
+	for (size_t i = 0; plain && i < len; i++)
+		plain = !isupper((unsigned char)name[i]);
+	if (plain)
+		return name;
+	char *key = xstrndup(name, len);
+	for (size_t i = 0; i < len; i++)
+		key[i] = (char)tolower((unsigned char)key[i]);
+	const char *kept = keep(d, key);
+	free(key);
+	return kept;
+}
+
+const char *names_key(struct differ *d, const char *names)
+{
+	if (!d->cross)
+		return names;
+	AUTO_BUF out = buf_make(BUF_TEXT_MAX);
+	for (const char *p = names; *p;) {
+		const char *comma = strstr(p, ", ");
+		size_t n = comma ? (size_t)(comma - p) : strlen(p);
+		AUTO_FREE char *one = xstrndup(p, n);
+		buf_addf(&out, "%s%s", out.len ? ", " : "", name_key(d, one));
+		p += n + (comma ? 2 : 0);
+	}
+	return keep(d, out.data);
 }
 
 /* ---- columns ---- */
@@ -74,7 +243,7 @@ static void add_word(struct buf *out, const char *word)
 }
 
 /* "VARCHAR(64) NOT NULL DEFAULT 'x'" */
-static void column_text(const struct column *c, struct buf *out)
+void column_text(const struct column *c, struct buf *out)
 {
 	buf_reset(out);
 	if (c->type[0])
@@ -86,101 +255,210 @@ static void column_text(const struct column *c, struct buf *out)
 		buf_addf(out, " COLLATE %s", c->collation);
 	if (c->generated[0])
 		buf_addf(out, " AS %s", c->generated);
-	if (c->autoincrement)
+	if (c->on_update[0])
+		buf_addf(out, " ON UPDATE %s", c->on_update);
+	if (c->identity[0])
+		buf_addf(out, strcmp(c->identity, "serial") == 0 ? " %s" : " GENERATED %s AS IDENTITY", c->identity);
+	else if (c->autoincrement)
 		add_word(out, "AUTOINCREMENT");
+	if (c->options[0])
+		add_word(out, c->options);
 }
 
-static bool same_column(const struct column *a, const struct column *b)
+/* DEFAULT NULL is what is so anyway. */
+static const char *default_of(const struct column *c)
 {
-	return same(a->type, b->type) && a->not_null == b->not_null && same(a->dflt, b->dflt) &&
-	       same(a->collation, b->collation) && same(a->generated, b->generated) &&
-	       a->autoincrement == b->autoincrement;
+	return c->dflt && strcasecmp(c->dflt, "NULL") != 0 ? c->dflt : "";
 }
 
-/* One attribute that changed: "old → new"; empty ones get a word of their own. */
-static void add_attribute(struct buf *out, const char *prefix, const char *a, const char *b, const char *none)
+struct part {
+	enum change_field field;
+	enum change_class class;
+	const char *label; /* before a value that is there */
+	const char *a, *b;
+	const char *none; /* for a value that is not */
+};
+
+static void note_part(struct differ *d, const struct schema_change *c, const char *prefix, const struct part *p)
 {
-	if (same(a, b))
+	if (same_text(p->a, p->b))
 		return;
-	bool has_a = a && *a;
-	bool has_b = b && *b;
-	buf_addf(out, "%s%s%s → %s%s", out->len ? ", " : "", has_a ? prefix : "", has_a ? a : none, has_b ? prefix : "",
-		 has_b ? b : none);
+	struct schema_change r = *c;
+	r.op = CHANGE_CHANGE;
+	r.class = p->class;
+	r.field = p->field;
+	r.a = p->a;
+	r.b = p->b;
+	AUTO_FREE char *detail = xasprintf("%s%s → %s%s", p->a[0] ? p->label : "", p->a[0] ? p->a : p->none,
+					   p->b[0] ? p->label : "", p->b[0] ? p->b : p->none);
+	note(d, &r, prefix, ": ", detail);
 }
 
-static void column_changed(struct changes *cs, const char *table, const struct column *a, const struct column *b)
+static void same_columns(struct differ *d, const char *table, const struct column *a, const struct column *b)
 {
-	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
-	add_attribute(&text, "", a->type, b->type, "no type");
-	add_attribute(&text, "", a->not_null ? "NOT NULL" : "NULL", b->not_null ? "NOT NULL" : "NULL", "");
-	add_attribute(&text, "DEFAULT ", a->dflt, b->dflt, "no default");
-	add_attribute(&text, "COLLATE ", a->collation, b->collation, "no collation");
-	add_attribute(&text, "AS ", a->generated, b->generated, "not generated");
-	if (a->autoincrement != b->autoincrement)
-		buf_addf(&text, "%s%s AUTOINCREMENT", text.len ? ", " : "", b->autoincrement ? "now" : "no longer");
-	note(cs, CHANGE, COLUMN, "column", table, a->name, "column %s: %s", a->name, text.data);
-}
-
-static const struct column *find_column(const struct table *t, const char *name)
-{
-	for (size_t i = 0; i < t->n_columns; i++)
-		if (same(t->columns[i].name, name))
-			return &t->columns[i];
-	return NULL;
-}
-
-/* The column of b that stands where a's column i stood, when it is new and defined alike. */
-static const struct column *renamed_column(const struct table *a, size_t i, const struct table *b)
-{
-	if (i >= b->n_columns || !same_column(&a->columns[i], &b->columns[i]) || find_column(a, b->columns[i].name))
-		return NULL;
-	return &b->columns[i];
-}
-
-static bool is_rename_target(const struct table *a, const struct table *b, size_t i)
-{
-	return i < a->n_columns && !find_column(b, a->columns[i].name) && renamed_column(a, i, b);
-}
-
-/* Whether the columns both have stand in the same order. */
-static bool same_order(const struct table *a, const struct table *b)
-{
-	size_t k = 0;
-	for (size_t i = 0; i < a->n_columns; i++) {
-		if (!find_column(b, a->columns[i].name))
+	const enum change_class s = CHANGE_STRUCTURAL;
+	const struct part parts[] = {
+		{FIELD_TYPE, s, "", a->type, b->type, "no type"},
+		{FIELD_ENUM, s, "labels ", a->labels, b->labels, "no labels"},
+		{FIELD_NULL, s, "", a->not_null ? "NOT NULL" : "NULL", b->not_null ? "NOT NULL" : "NULL", ""},
+		{FIELD_DEFAULT, s, "DEFAULT ", default_of(a), default_of(b), "no default"},
+		{FIELD_COLLATION, s, "COLLATE ", a->collation, b->collation, "no collation"},
+		{FIELD_GENERATED, s, "AS ", a->generated, b->generated, "not generated"},
+		{FIELD_ON_UPDATE, s, "ON UPDATE ", a->on_update, b->on_update, "not on update"},
+		{FIELD_IDENTITY, s, "",
+		 a->identity[0]     ? a->identity
+		 : a->autoincrement ? "AUTOINCREMENT"
+				    : "",
+		 b->identity[0]     ? b->identity
+		 : b->autoincrement ? "AUTOINCREMENT"
+				    : "",
+		 "no AUTOINCREMENT"},
+		{FIELD_OPTIONS, s, "", a->options, b->options, "no options"},
+		{FIELD_COMMENT, CHANGE_COSMETIC, "comment ", a->comment, b->comment, "no comment"},
+	};
+	const struct schema_change c = {.kind = KIND_COLUMN, .word = "column", .table = table, .name = a->name};
+	AUTO_FREE char *prefix = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		/* An enumeration that spells its labels out in its type is told once. */
+		if (same_text(parts[i].a, parts[i].b) ||
+		    (parts[i].field == FIELD_ENUM && strcmp(a->type, b->type) != 0))
 			continue;
-		while (k < b->n_columns && !find_column(a, b->columns[k].name))
-			k++;
-		if (k == b->n_columns || !same(a->columns[i].name, b->columns[k].name))
-			return false;
-		k++;
+		if (!prefix)
+			prefix = xasprintf("column %s", a->name);
+		note_part(d, &c, prefix, &parts[i]);
 	}
-	return true;
 }
 
-static void diff_columns(struct changes *cs, const struct table *a, const struct table *b)
+/* For renames: what the column is and where it stands: behind which of the columns that both have, and how far. */
+static void place_columns(struct differ *d, const struct table *t, struct items *items)
 {
 	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
-	for (size_t i = 0; i < a->n_columns; i++) {
-		const struct column *c = &a->columns[i];
-		const struct column *d = find_column(b, c->name);
-		const struct column *r = d ? NULL : renamed_column(a, i, b);
-		if (d && !same_column(c, d))
-			column_changed(cs, a->name, c, d);
-		else if (r)
-			note(cs, RENAME, COLUMN, "column", a->name, c->name, "column %s → %s", c->name, r->name);
-		else if (!d)
-			note(cs, DROP, COLUMN, "column", a->name, c->name, "column %s", c->name);
+	const char *anchor = "";
+	size_t off = 0;
+	for (size_t i = 0; i < items->n; i++) {
+		struct item *it = &items->v[i];
+		if (it->mate) {
+			anchor = it->name;
+			off = 0;
+			continue;
+		}
+		column_text(&t->columns[i], &text);
+		buf_addf(&text, "\n%s\n%s\n%zu", t->columns[i].labels, anchor, off++);
+		it->def = keep(d, text.data);
 	}
-	for (size_t i = 0; i < b->n_columns; i++) {
-		const struct column *c = &b->columns[i];
-		if (find_column(a, c->name) || is_rename_target(a, b, i))
+}
+
+static bool any_loose(const struct items *items)
+{
+	for (size_t i = 0; i < items->n; i++)
+		if (!items->v[i].mate)
+			return true;
+	return false;
+}
+
+static void pair_columns(struct differ *d, const struct table *a, struct items *x, const struct table *b,
+			 struct items *y)
+{
+	size_t paired = 0;
+	for (size_t i = 0; i < x->n; i++)
+		x->v[i].name = name_key(d, a->columns[i].name);
+	for (size_t i = 0; i < y->n; i++)
+		y->v[i].name = name_key(d, b->columns[i].name);
+	/* Nearly always they stand in the same place. */
+	for (size_t i = 0; i < x->n && i < y->n && strcmp(x->v[i].name, y->v[i].name) == 0; i++, paired++) {
+		x->v[i].mate = &y->v[i];
+		y->v[i].mate = &x->v[i];
+	}
+	if (paired < x->n && paired < y->n)
+		pair_up(x, y, BY_NAME, NULL);
+	if (!any_loose(x) || !any_loose(y))
+		return;
+	place_columns(d, a, x);
+	place_columns(d, b, y);
+	pair_up(x, y, BY_DEF, NULL);
+}
+
+static void note_columns(struct differ *d, enum change_op op, const struct table *t, const struct items *items)
+{
+	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+	for (size_t i = 0; i < items->n; i++) {
+		const struct column *c = &t->columns[i];
+		if (items->v[i].mate)
 			continue;
 		column_text(c, &text);
-		note(cs, ADD, COLUMN, "column", b->name, c->name, "column %s %s", c->name, text.data);
+		const struct schema_change r = {
+			.op = op,
+			.kind = KIND_COLUMN,
+			.word = "column",
+			.table = t->name,
+			.name = c->name,
+			.a = op == CHANGE_DROP ? text.data : "",
+			.b = op == CHANGE_ADD ? text.data : "",
+		};
+		AUTO_FREE char *prefix = xasprintf("column %s", c->name);
+		note(d, &r, prefix, " ", op == CHANGE_ADD ? text.data : "");
 	}
-	if (!same_order(a, b))
-		note(cs, CHANGE, ORDER, "column order", a->name, "", "column order changed");
+}
+
+static void note_column_rename(struct differ *d, const char *table, const struct column *a, const struct column *b)
+{
+	const struct schema_change r = {.op = CHANGE_RENAME,
+					.kind = KIND_COLUMN,
+					.word = "column",
+					.table = table,
+					.name = a->name,
+					.a = a->name,
+					.b = b->name};
+	AUTO_FREE char *names = xasprintf("%s → %s", a->name, b->name);
+	note(d, &r, "column", " ", names);
+}
+
+/* The columns both have, in the order of `items`: places in t. */
+static size_t *common(const struct items *items, size_t *n)
+{
+	size_t *out = xcalloc(items->n + 1, sizeof(*out));
+	*n = 0;
+	for (size_t i = 0; i < items->n; i++)
+		if (items->v[i].mate)
+			out[(*n)++] = i;
+	return out;
+}
+
+static void add_names(struct buf *out, const struct table *t, const size_t *at, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		buf_addf(out, "%s%s", i > from ? ", " : "", t->columns[at[i]].name);
+}
+
+/* "vendor_id, product_id → product_id, vendor_id": what stands between the ends that are alike. */
+static void diff_order(struct differ *d, const struct table *a, const struct items *x, const struct table *b,
+		       const struct items *y)
+{
+	size_t n, m;
+	AUTO_FREE size_t *in_a = common(x, &n);
+	AUTO_FREE size_t *in_b = common(y, &m); /* as many */
+	size_t from = 0, to = n;
+	while (from < to && x->v[in_a[from]].mate->at == in_b[from])
+		from++;
+	while (to > from && x->v[in_a[to - 1]].mate->at == in_b[to - 1])
+		to--;
+	if (from == to)
+		return;
+	AUTO_BUF was = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF is = buf_make(BUF_TEXT_MAX);
+	add_names(&was, a, in_a, from, to);
+	add_names(&is, b, in_b, from, to);
+	const struct schema_change r = {.op = CHANGE_REORDER,
+					.kind = KIND_COLUMN,
+					.field = FIELD_ORDER,
+					.word = "column order",
+					.table = a->name,
+					.a = was.data,
+					.b = is.data};
+	AUTO_FREE char *detail = to - from <= ORDER_SHOWN
+					 ? xasprintf("%s → %s", was.data, is.data)
+					 : xasprintf("%zu columns from %s on", to - from, a->columns[in_a[from]].name);
+	note(d, &r, "column order", ": ", detail);
 }
 
 /* ---- indexes ---- */
@@ -190,126 +468,216 @@ static const char *index_word(const struct index *ix)
 	return ix->constraint ? "unique" : ix->unique ? "unique index" : "index";
 }
 
-static enum kind index_kind(const struct index *ix)
+static enum change_kind index_kind(const struct index *ix)
 {
-	return ix->constraint ? UNIQUE : INDEX;
+	return ix->constraint ? KIND_UNIQUE : KIND_INDEX;
 }
 
-/* "(a, b) where c = 1" */
-static void index_def(const struct index *ix, struct buf *out)
+void index_text(const struct index *ix, struct buf *out)
 {
-	buf_reset(out);
-	buf_addf(out, "(%s)%s%s", ix->parts, ix->where[0] ? " where " : "", ix->where);
+	if (ix->method[0])
+		buf_addf(out, "%s ", ix->method);
+	buf_addf(out, "(%s)", ix->parts);
+	if (ix->include[0])
+		buf_addf(out, " include (%s)", ix->include);
+	if (ix->where[0])
+		buf_addf(out, " where %s", ix->where);
+	if (ix->options[0])
+		buf_addf(out, " %s", ix->options);
 }
 
-static bool same_index(const struct index *a, const struct index *b)
+static const char *index_def(struct differ *d, const char *engine, const struct index *ix)
 {
-	return a->unique == b->unique && same(a->parts, b->parts) && same(a->where, b->where);
-}
-
-/* Unique constraints need no name: what they say is their name. */
-static const struct index *find_index(const struct table *t, const struct index *ix)
-{
-	for (size_t i = 0; i < t->n_indexes; i++) {
-		const struct index *other = &t->indexes[i];
-		if (other->constraint == ix->constraint &&
-		    (ix->constraint ? same(other->parts, ix->parts) : same(other->name, ix->name)))
-			return other;
-	}
-	return NULL;
-}
-
-static void note_index(struct changes *cs, enum op op, const char *table, const struct index *ix)
-{
+	if (d->cross)
+		return cross_index_def(d, engine, ix);
 	AUTO_BUF def = buf_make(BUF_TEXT_MAX);
-	index_def(ix, &def);
-	const char *name = ix->constraint ? "" : ix->name;
-	note(cs, op, index_kind(ix), index_word(ix), table, name[0] ? name : ix->parts, "%s%s%s %s", index_word(ix),
-	     name[0] ? " " : "", name, def.data);
+	buf_adds(&def, ix->unique ? "unique " : "");
+	index_text(ix, &def);
+	return keep(d, def.data);
 }
 
-static void index_changed(struct changes *cs, const char *table, const struct index *a, const struct index *b)
+/* Whether two lists have the same names in another order. */
+static bool same_names(const char *a, const char *b)
 {
+	size_t n = strlen(a);
+	if (n != strlen(b))
+		return false;
+	for (const char *p = a; *p;) {
+		const char *comma = strstr(p, ", ");
+		size_t len = comma ? (size_t)(comma - p) : strlen(p);
+		bool found = false;
+		for (const char *q = b; q && !found; q = strstr(q, ", "), q = q ? q + 2 : NULL)
+			found = strncmp(p, q, len) == 0 && (q[len] == '\0' || strncmp(q + len, ", ", 2) == 0);
+		if (!found)
+			return false;
+		p += len + (comma ? 2 : 0);
+	}
+	return true;
+}
+
+static enum change_field index_field(const struct index *a, const struct index *b)
+{
+	if (a->unique != b->unique)
+		return FIELD_UNIQUE;
+	if (strcmp(a->parts, b->parts) != 0)
+		/* Lists are short: an index of many columns is compared as it stands. */
+		return strlen(a->parts) < 4096 && same_names(a->parts, b->parts) ? FIELD_INDEX_ORDER : FIELD_COLUMNS;
+	return strcmp(a->where, b->where) != 0 ? FIELD_WHERE : FIELD_OPTIONS;
+}
+
+static struct schema_change index_change(const struct index *ix, const char *table)
+{
+	return (struct schema_change){.kind = index_kind(ix),
+				      .word = index_word(ix),
+				      .table = table,
+				      .name = ix->name[0] ? ix->name : ix->parts};
+}
+
+/* "unique index ux" */
+static char *index_title(const struct index *ix)
+{
+	return xasprintf("%s%s%s", index_word(ix), ix->name[0] ? " " : "", ix->name);
+}
+
+static void note_index(struct differ *d, enum change_op op, const struct schema *s, const struct table *t,
+		       const struct index *ix)
+{
+	struct schema_change r = index_change(ix, t->name);
+	AUTO_BUF def = buf_make(BUF_TEXT_MAX);
+	AUTO_FREE char *title = index_title(ix);
+	index_text(ix, &def);
+	r.op = op;
+	*(op == CHANGE_ADD ? &r.b : &r.a) = def.data;
+	if (d->cross && cross_is_fk_index(d, s, t, ix)) {
+		r.class = CHANGE_COSMETIC;
+		r.field = FIELD_FK_INDEX;
+		buf_adds(&def, ", for a foreign key");
+	}
+	note(d, &r, title, " ", def.data);
+}
+
+static void index_changed(struct differ *d, const char *table, const struct index *a, const struct index *b)
+{
+	struct schema_change r = index_change(a, table);
 	AUTO_BUF was = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF is = buf_make(BUF_TEXT_MAX);
-	index_def(a, &was);
-	index_def(b, &is);
-	note(cs, CHANGE, INDEX, index_word(a), table, a->name, "%s %s %s → %s%s", index_word(a), a->name, was.data,
-	     a->unique == b->unique ? ""
-	     : b->unique            ? "unique "
-				    : "not unique ",
-	     is.data);
+	AUTO_FREE char *title = index_title(a);
+	index_text(a, &was);
+	if (a->unique != b->unique)
+		buf_adds(&is, b->unique ? "unique " : "not unique ");
+	index_text(b, &is);
+	r.op = CHANGE_CHANGE;
+	r.field = index_field(a, b);
+	r.a = was.data;
+	r.b = is.data;
+	AUTO_FREE char *detail = xasprintf("%s → %s", was.data, is.data);
+	note(d, &r, title, " ", detail);
 }
 
-static void index_renamed(struct changes *cs, const char *table, const struct index *a, const struct index *b)
+/* The same under another name; or a constraint that became an index. */
+static void index_renamed(struct differ *d, const char *table, const struct index *a, const struct index *b)
 {
+	struct schema_change r = index_change(a, table);
 	AUTO_BUF def = buf_make(BUF_TEXT_MAX);
-	index_def(a, &def);
-	const char *name = a->constraint ? "" : a->name;
-	const char *to = b->constraint ? "" : b->name;
-	if (!a->constraint && !b->constraint)
-		note(cs, RENAME, INDEX, index_word(a), table, a->name, "%s %s → %s", index_word(a), a->name, b->name);
-	else /* constraint and index do the same, but only the index can be dropped */
-		note(cs, CHANGE, index_kind(a), index_word(a), table, name[0] ? name : a->parts, "%s%s%s %s → %s%s%s",
-		     index_word(a), name[0] ? " " : "", name, def.data, index_word(b), to[0] ? " " : "", to);
-}
-
-/* Takes the first index of b nobody has taken yet that is defined as x. */
-static const struct index *take_alike(const struct index *x, const struct table *b, bool *taken)
-{
-	for (size_t i = 0; i < b->n_indexes; i++)
-		if (!taken[i] && same_index(x, &b->indexes[i])) {
-			taken[i] = true;
-			return &b->indexes[i];
-		}
-	return NULL;
-}
-
-static void diff_indexes(struct changes *cs, const struct table *a, const struct table *b)
-{
-	AUTO_FREE bool *taken = xcalloc(b->n_indexes + 1, sizeof(*taken));
-	for (size_t i = 0; i < b->n_indexes; i++)
-		taken[i] = find_index(a, &b->indexes[i]) != NULL;
-	for (size_t i = 0; i < a->n_indexes; i++) {
-		const struct index *x = &a->indexes[i];
-		const struct index *y = find_index(b, x);
-		const struct index *r = y ? NULL : take_alike(x, b, taken);
-		if (y && !same_index(x, y))
-			index_changed(cs, a->name, x, y);
-		else if (r)
-			index_renamed(cs, a->name, x, r);
-		else if (!y)
-			note_index(cs, DROP, a->name, x);
+	AUTO_FREE char *title = index_title(a);
+	r.field = FIELD_NAME;
+	r.class = a->unique ? CHANGE_COSMETIC : CLASS(d, CHANGE_STRUCTURAL, CHANGE_COSMETIC);
+	r.a = a->name;
+	r.b = b->name;
+	index_text(a, &def);
+	if (a->constraint == b->constraint && a->name[0] && b->name[0]) {
+		r.op = CHANGE_RENAME;
+		AUTO_FREE char *names = xasprintf("%s → %s", a->name, b->name);
+		note(d, &r, index_word(a), " ", names);
+	} else {
+		r.op = CHANGE_CHANGE;
+		AUTO_FREE char *to = index_title(b);
+		AUTO_FREE char *detail = xasprintf("%s → %s", def.data, to);
+		note(d, &r, title, " ", detail);
 	}
-	for (size_t i = 0; i < b->n_indexes; i++)
-		if (!taken[i])
-			note_index(cs, ADD, b->name, &b->indexes[i]);
 }
 
-/* ---- keys, checks and the rest of a table ---- */
-
-static bool same_fk(const struct foreign_key *a, const struct foreign_key *b)
+static bool auto_named(const struct index *ix)
 {
-	return same(a->from, b->from) && same(a->parent, b->parent) && same(a->to, b->to) &&
-	       same(a->on_update, b->on_update) && same(a->on_delete, b->on_delete) &&
-	       same(a->deferrable, b->deferrable);
+	return ix->automatic || ix->name[0] == '\0';
 }
 
-static bool has_fk(const struct table *t, const struct foreign_key *fk)
+static void compare_index(struct differ *d, const char *table, const struct index *a, const struct index *b,
+			  bool alike_)
 {
-	for (size_t i = 0; i < t->n_fks; i++)
-		if (same_fk(&t->fks[i], fk))
-			return true;
-	return false;
+	if (!alike_) {
+		index_changed(d, table, a, b);
+		return;
+	}
+	/* What one engine makes of UNIQUE in a CREATE TABLE, the other may make of an index. */
+	bool named_alike = strcmp(name_key(d, a->name), name_key(d, b->name)) == 0;
+	bool form = !d->cross && a->constraint != b->constraint;
+	if (form ||
+	    (!named_alike && !(auto_named(a) && auto_named(b)) && !(d->cross && (auto_named(a) || auto_named(b)))))
+		index_renamed(d, table, a, b);
+	if (!d->cross && strcmp(a->comment, b->comment) != 0) {
+		struct schema_change r = index_change(a, table);
+		AUTO_FREE char *title = index_title(a);
+		const struct part p = {FIELD_COMMENT, CHANGE_COSMETIC, "comment ",
+				       a->comment,    b->comment,      "no comment"};
+		note_part(d, &r, title, &p);
+	}
 }
 
-/* The key of b that took the place of fk of a: from the same columns, new. */
-static const struct foreign_key *successor(const struct table *a, const struct foreign_key *fk, const struct table *b)
+static bool is_unique_def(const struct item *it)
 {
-	for (size_t i = 0; i < b->n_fks; i++)
-		if (same(b->fks[i].from, fk->from) && !has_fk(a, &b->fks[i]))
-			return &b->fks[i];
-	return NULL;
+	return strncmp(it->def, "unique ", 7) == 0;
+}
+
+static void fill_indexes(struct differ *d, const char *engine, const struct table *t, struct items *items)
+{
+	for (size_t i = 0; i < items->n; i++) {
+		const struct index *ix = &t->indexes[i];
+		items->v[i].name = auto_named(ix) && d->cross ? "" : name_key(d, ix->name);
+		items->v[i].def = index_def(d, engine, ix);
+	}
+}
+
+/* A unique index is what it says, any other one what it is called: the next migration may drop it by that name. */
+static void diff_indexes(struct differ *d, const struct table *a, const struct table *b)
+{
+	if (a->n_indexes + b->n_indexes == 0)
+		return;
+	CLEANUP(items_finish) struct items x = items_make(a->n_indexes);
+	CLEANUP(items_finish) struct items y = items_make(b->n_indexes);
+	fill_indexes(d, d->a->engine, a, &x);
+	fill_indexes(d, d->b->engine, b, &y);
+	pair_up(&x, &y, BY_NAME | BY_DEF, NULL);
+	pair_up(&x, &y, BY_DEF, is_unique_def);
+	if (d->cross)
+		pair_up(&x, &y, BY_DEF, NULL);
+	pair_up(&x, &y, BY_NAME, NULL);
+	pair_up(&x, &y, BY_DEF, NULL);
+	for (size_t i = 0; i < x.n; i++) {
+		const struct item *mate = x.v[i].mate;
+		if (mate)
+			compare_index(d, a->name, &a->indexes[i], &b->indexes[mate->at],
+				      strcmp(x.v[i].def, mate->def) == 0);
+		else
+			note_index(d, CHANGE_DROP, d->a, a, &a->indexes[i]);
+	}
+	for (size_t i = 0; i < y.n; i++)
+		if (!y.v[i].mate)
+			note_index(d, CHANGE_ADD, d->b, b, &b->indexes[i]);
+}
+
+bool fk_leads(const char *parts, const char *columns)
+{
+	size_t n = strlen(columns);
+	return n > 0 && strncmp(parts, columns, n) == 0 && (parts[n] == '\0' || parts[n] == ',' || parts[n] == ' ');
+}
+
+/* ---- foreign keys ---- */
+
+/* RESTRICT and NO ACTION differ only in when they are checked; MariaDB says the one where the other was said. */
+static const char *plain_action(const char *action)
+{
+	return strcmp(action, "RESTRICT") == 0 ? "" : action;
 }
 
 /* "parent(a, b) ON DELETE CASCADE" */
@@ -317,337 +685,497 @@ static void fk_target(const struct foreign_key *fk, struct buf *out)
 {
 	bool to = fk->to[0] != '\0';
 	buf_addf(out, "%s%s%s%s", fk->parent, to ? "(" : "", fk->to, to ? ")" : "");
-	buf_addf(out, "%s%s", fk->on_update[0] ? " ON UPDATE " : "", fk->on_update);
-	buf_addf(out, "%s%s", fk->on_delete[0] ? " ON DELETE " : "", fk->on_delete);
-	buf_addf(out, "%s%s", fk->deferrable[0] ? " " : "", fk->deferrable);
+	if (fk->on_update[0])
+		buf_addf(out, " ON UPDATE %s", fk->on_update);
+	if (fk->on_delete[0])
+		buf_addf(out, " ON DELETE %s", fk->on_delete);
+	if (fk->match[0])
+		buf_addf(out, " MATCH %s", fk->match);
+	if (fk->deferrable[0])
+		buf_addf(out, " %s", fk->deferrable);
 }
 
-static void note_fk(struct changes *cs, enum op op, const char *table, const struct foreign_key *fk,
-		    const struct foreign_key *to)
+static void note_fk(struct differ *d, const struct schema_change *how, const char *table, const struct foreign_key *a,
+		    const struct foreign_key *b)
 {
-	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
-	fk_target(fk, &text);
-	if (to) {
-		buf_adds(&text, " → ");
-		fk_target(to, &text);
+	const struct foreign_key *fk = a ? a : b;
+	AUTO_BUF was = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF is = buf_make(BUF_TEXT_MAX);
+	if (a)
+		fk_target(a, &was);
+	if (b)
+		fk_target(b, &is);
+	struct schema_change r = *how;
+	r.kind = KIND_FOREIGN_KEY;
+	r.word = "foreign key";
+	r.table = table;
+	r.name = fk->from;
+	r.a = was.data;
+	r.b = is.data;
+	AUTO_FREE char *prefix = xasprintf("foreign key (%s)", fk->from);
+	AUTO_FREE char *detail = a && b ? xasprintf("%s → %s", was.data, is.data) : xstrdup(a ? was.data : is.data);
+	note(d, &r, prefix, a && b ? ": " : " → ", detail);
+}
+
+static bool same_actions(const struct differ *d, const struct foreign_key *a, const struct foreign_key *b, bool plain)
+{
+	if (!plain || (d->cross && d->o->strict))
+		return strcmp(a->on_update, b->on_update) == 0 && strcmp(a->on_delete, b->on_delete) == 0;
+	return strcmp(plain_action(a->on_update), plain_action(b->on_update)) == 0 &&
+	       strcmp(plain_action(a->on_delete), plain_action(b->on_delete)) == 0;
+}
+
+/* Whether what only some engines can say is said alike. */
+static bool same_checking(const struct differ *d, const struct foreign_key *a, const struct foreign_key *b)
+{
+	bool deferrable = strcmp(a->deferrable, b->deferrable) == 0 && strcmp(a->match, b->match) == 0;
+	/* InnoDB checks at once, row by row, and knows nothing else. */
+	bool can = !d->cross || (strcmp(d->a->engine, "mariadb") != 0 && strcmp(d->b->engine, "mariadb") != 0);
+	return deferrable || !can;
+}
+
+static void compare_fks(struct differ *d, const char *table, const struct foreign_key *a, const struct foreign_key *b,
+			bool same_target)
+{
+	const struct schema_change target = {.op = CHANGE_CHANGE, .field = FIELD_TARGET};
+	const struct schema_change action = {.op = CHANGE_CHANGE, .field = FIELD_FK_ACTION};
+	const struct schema_change wording = {.op = CHANGE_CHANGE, .field = FIELD_FK_ACTION, .class = CHANGE_COSMETIC};
+	const struct schema_change checking = {.op = CHANGE_CHANGE, .field = FIELD_DEFERRABLE};
+	if (!same_target)
+		note_fk(d, &target, table, a, b);
+	else if (!same_actions(d, a, b, true))
+		note_fk(d, &action, table, a, b);
+	else if (!same_checking(d, a, b))
+		note_fk(d, &checking, table, a, b);
+	else if (!d->cross && !same_actions(d, a, b, false))
+		note_fk(d, &wording, table, a, b);
+	bool auto_names = a->automatic || b->automatic || a->name[0] == '\0' || b->name[0] == '\0';
+	if (auto_names ? d->cross || (a->automatic && b->automatic)
+		       : strcmp(name_key(d, a->name), name_key(d, b->name)) == 0)
+		return;
+	if (strcmp(a->name, b->name) == 0)
+		return;
+	const struct schema_change r = {.op = CHANGE_CHANGE,
+					.class = CHANGE_COSMETIC,
+					.kind = KIND_FOREIGN_KEY,
+					.word = "foreign key",
+					.table = table,
+					.name = a->from};
+	const struct part p = {FIELD_NAME, CHANGE_COSMETIC, "name ", a->name, b->name, "no name"};
+	AUTO_FREE char *prefix = xasprintf("foreign key (%s)", a->from);
+	note_part(d, &r, prefix, &p);
+}
+
+/* with_rest: all it says, or only where it leads. */
+static const char *fk_def(struct differ *d, const struct foreign_key *fk, bool with_rest)
+{
+	AUTO_BUF def = buf_make(BUF_TEXT_MAX);
+	buf_addf(&def, "%s\n%s\n%s", names_key(d, fk->from), name_key(d, fk->parent), names_key(d, fk->to));
+	if (with_rest)
+		buf_addf(&def, "\n%s\n%s\n%s\n%s", plain_action(fk->on_update), plain_action(fk->on_delete), fk->match,
+			 fk->deferrable);
+	return keep(d, def.data);
+}
+
+static void fill_fks(struct differ *d, const struct table *t, struct items *items, int what)
+{
+	for (size_t i = 0; i < items->n; i++) {
+		const struct foreign_key *fk = &t->fks[i];
+		if (items->v[i].mate)
+			continue;
+		items->v[i].name = name_key(d, fk->name);
+		items->v[i].def = what == 2 ? names_key(d, fk->from) : fk_def(d, fk, what == 0);
 	}
-	note(cs, op, FOREIGN_KEY, "foreign key", table, fk->from, "foreign key (%s)%s %s", fk->from, to ? ":" : " →",
-	     text.data);
 }
 
-static void diff_fks(struct changes *cs, const struct table *a, const struct table *b)
+static void diff_fks(struct differ *d, const struct table *a, const struct table *b)
 {
-	for (size_t i = 0; i < a->n_fks; i++) {
+	if (a->n_fks + b->n_fks == 0)
+		return;
+	CLEANUP(items_finish) struct items x = items_make(a->n_fks);
+	CLEANUP(items_finish) struct items y = items_make(b->n_fks);
+	/* By all they say (and the name, if there are several), by where they lead, by where they come from. */
+	for (int what = 0; what < 3; what++) {
+		if (what > 0 && (!any_loose(&x) || !any_loose(&y)))
+			break;
+		fill_fks(d, a, &x, what);
+		fill_fks(d, b, &y, what);
+		pair_up(&x, &y, BY_NAME | BY_DEF, NULL);
+		pair_up(&x, &y, BY_DEF, NULL);
+	}
+	const struct schema_change drop = {.op = CHANGE_DROP};
+	const struct schema_change add = {.op = CHANGE_ADD};
+	for (size_t i = 0; i < x.n; i++) {
+		const struct item *mate = x.v[i].mate;
 		const struct foreign_key *fk = &a->fks[i];
-		const struct foreign_key *to = has_fk(b, fk) ? NULL : successor(a, fk, b);
-		if (to && successor(b, to, a) == fk)
-			note_fk(cs, CHANGE, a->name, fk, to);
-		else if (!has_fk(b, fk))
-			note_fk(cs, DROP, a->name, fk, NULL);
+		const struct foreign_key *to = mate ? &b->fks[mate->at] : NULL;
+		if (to)
+			compare_fks(d, a->name, fk, to, strcmp(fk_def(d, fk, false), fk_def(d, to, false)) == 0);
+		else
+			note_fk(d, &drop, a->name, fk, NULL);
 	}
-	for (size_t i = 0; i < b->n_fks; i++) {
-		const struct foreign_key *fk = &b->fks[i];
-		const struct foreign_key *was = has_fk(a, fk) ? NULL : successor(b, fk, a);
-		if (!has_fk(a, fk) && !(was && successor(a, was, b) == fk))
-			note_fk(cs, ADD, b->name, fk, NULL);
+	for (size_t i = 0; i < y.n; i++)
+		if (!y.v[i].mate)
+			note_fk(d, &add, b->name, NULL, &b->fks[i]);
+}
+
+/* ---- checks and the rest of a table ---- */
+
+static void note_check(struct differ *d, const struct schema_change *how, const char *table, const struct check *a,
+		       const struct check *b)
+{
+	const struct check *c = a ? a : b;
+	bool named = c->name[0] && !c->automatic;
+	struct schema_change r = *how;
+	r.kind = KIND_CHECK;
+	r.word = "check";
+	r.table = table;
+	r.name = named ? c->name : c->expr;
+	r.a = a ? a->expr : "";
+	r.b = b ? b->expr : "";
+	AUTO_FREE char *prefix = xasprintf("check%s%s", named ? " " : "", named ? c->name : "");
+	AUTO_FREE char *detail = a && b ? xasprintf("(%s) → (%s)", a->expr, b->expr) : xasprintf("(%s)", c->expr);
+	note(d, &r, prefix, " ", detail);
+}
+
+static void compare_checks(struct differ *d, const char *table, const struct check *a, const struct check *b,
+			   bool alike_)
+{
+	const struct schema_change body = {.op = CHANGE_CHANGE, .field = FIELD_BODY};
+	if (!alike_)
+		note_check(d, &body, table, a, b);
+	bool auto_names = a->automatic || b->automatic || !a->name[0] || !b->name[0];
+	if ((auto_names && (d->cross || (a->automatic && b->automatic))) ||
+	    strcmp(name_key(d, a->name), name_key(d, b->name)) == 0)
+		return;
+	const struct schema_change r = {
+		.kind = KIND_CHECK, .word = "check", .table = table, .name = a->name[0] ? a->name : a->expr};
+	const struct part p = {FIELD_NAME, CHANGE_COSMETIC, "name ", a->name, b->name, "no name"};
+	AUTO_FREE char *prefix = xasprintf("check (%s)", a->expr);
+	note_part(d, &r, prefix, &p);
+}
+
+static void fill_checks(struct differ *d, const struct table *t, struct items *items)
+{
+	for (size_t i = 0; i < items->n; i++) {
+		const struct check *c = &t->checks[i];
+		items->v[i].name = c->automatic ? "" : name_key(d, c->name);
+		items->v[i].def = d->cross ? cross_check_def(d, c->expr) : c->expr[0] ? c->expr : " ";
 	}
+}
+
+/* dropped: checks that are left out, or NULL. */
+static void diff_checks(struct differ *d, const struct table *a, const bool *drop_a, const struct table *b,
+			const bool *drop_b)
+{
+	if (a->n_checks + b->n_checks == 0)
+		return;
+	CLEANUP(items_finish) struct items x = items_make(a->n_checks);
+	CLEANUP(items_finish) struct items y = items_make(b->n_checks);
+	fill_checks(d, a, &x);
+	fill_checks(d, b, &y);
+	for (size_t i = 0; drop_a && i < x.n; i++)
+		if (drop_a[i])
+			x.v[i].name = x.v[i].def = "";
+	for (size_t i = 0; drop_b && i < y.n; i++)
+		if (drop_b[i])
+			y.v[i].name = y.v[i].def = "";
+	pair_up(&x, &y, BY_NAME | BY_DEF, NULL);
+	pair_up(&x, &y, BY_DEF, NULL);
+	pair_up(&x, &y, BY_NAME, NULL);
+	const struct schema_change drop = {.op = CHANGE_DROP};
+	const struct schema_change add = {.op = CHANGE_ADD};
+	for (size_t i = 0; i < x.n; i++) {
+		const struct item *mate = x.v[i].mate;
+		if (mate)
+			compare_checks(d, a->name, &a->checks[i], &b->checks[mate->at],
+				       strcmp(x.v[i].def, mate->def) == 0);
+		else if (x.v[i].def[0])
+			note_check(d, &drop, a->name, &a->checks[i], NULL);
+	}
+	for (size_t i = 0; i < y.n; i++)
+		if (!y.v[i].mate && y.v[i].def[0])
+			note_check(d, &add, b->name, NULL, &b->checks[i]);
+}
+
+static void note_extra(struct differ *d, enum change_op op, const char *table, const char *extra)
+{
+	const struct schema_change r = {.op = op,
+					.class = CLASS(d, CHANGE_STRUCTURAL, CHANGE_COSMETIC),
+					.kind = KIND_CONSTRAINT,
+					.field = CLASS(d, FIELD_WHOLE, FIELD_ENGINE),
+					.word = "constraint",
+					.table = table,
+					.name = extra,
+					.a = op == CHANGE_DROP ? extra : "",
+					.b = op == CHANGE_ADD ? extra : ""};
+	note(d, &r, "constraint", " ", extra);
 }
 
 /* Two sorted lists of texts, merged; how often a text occurs counts. */
-static void diff_texts(struct changes *cs, const char *table, enum kind kind, const char *word, const char *const *a,
-		       size_t n_a, const char *const *b, size_t n_b)
+static void diff_extras(struct differ *d, const struct table *a, const struct table *b)
 {
-	for (size_t i = 0, k = 0; i < n_a || k < n_b;) {
-		int d = i == n_a ? 1 : k == n_b ? -1 : strcmp(a[i], b[k]);
-		if (d < 0)
-			note(cs, DROP, kind, word, table, a[i], "%s %s", word, a[i]);
-		else if (d > 0)
-			note(cs, ADD, kind, word, table, b[k], "%s %s", word, b[k]);
-		i += d <= 0;
-		k += d >= 0;
+	for (size_t i = 0, k = 0; i < a->n_extras || k < b->n_extras;) {
+		int c = i == a->n_extras ? 1 : k == b->n_extras ? -1 : strcmp(a->extras[i], b->extras[k]);
+		if (c < 0)
+			note_extra(d, CHANGE_DROP, a->name, a->extras[i]);
+		else if (c > 0)
+			note_extra(d, CHANGE_ADD, b->name, b->extras[k]);
+		i += c <= 0;
+		k += c >= 0;
 	}
 }
 
-static void diff_checks(struct changes *cs, const struct table *a, const struct table *b)
+/* ---- a table ---- */
+
+static void note_table_part(struct differ *d, const struct table *a, const char *word, const struct part *p)
 {
-	for (size_t i = 0, k = 0; i < a->n_checks || k < b->n_checks;) {
-		int d = i == a->n_checks ? 1 : k == b->n_checks ? -1 : strcmp(a->checks[i].expr, b->checks[k].expr);
-		if (d < 0)
-			note(cs, DROP, CHECK, "check", a->name, a->checks[i].expr, "check (%s)", a->checks[i].expr);
-		else if (d > 0)
-			note(cs, ADD, CHECK, "check", a->name, b->checks[k].expr, "check (%s)", b->checks[k].expr);
-		i += d <= 0;
-		k += d >= 0;
+	if (same_text(p->a, p->b))
+		return;
+	const struct schema_change r = {.op = CHANGE_CHANGE,
+					.class = p->class,
+					.kind = p->field == FIELD_COLUMNS ? KIND_PRIMARY_KEY : KIND_TABLE,
+					.field = p->field,
+					.word = word,
+					.table = a->name,
+					.a = p->a,
+					.b = p->b};
+	AUTO_FREE char *detail = xasprintf("(%s) → (%s)", p->a, p->b);
+	note(d, &r, word, " ", detail);
+}
+
+static void diff_options(struct differ *d, const struct table *a, const struct table *b)
+{
+	const enum change_class s = CHANGE_STRUCTURAL, c = CHANGE_COSMETIC;
+	const struct {
+		const char *word;
+		struct part p;
+	} same[] = {
+		{"kind", {FIELD_OPTIONS, s, "", a->kind, b->kind, ""}},
+		{"options", {FIELD_OPTIONS, s, "", a->options, b->options, ""}},
+		{"engine", {FIELD_OPTIONS, s, "", a->engine, b->engine, ""}},
+		{"row format", {FIELD_OPTIONS, s, "", a->row_format, b->row_format, ""}},
+		{"character set", {FIELD_COLLATION, s, "", a->charset, b->charset, ""}},
+		{"collation", {FIELD_COLLATION, s, "", a->collation, b->collation, ""}},
+		{"partition", {FIELD_PARTITION, s, "", a->partition, b->partition, ""}},
+		{"comment", {FIELD_COMMENT, c, "", a->comment, b->comment, ""}},
+		{"primary key name", {FIELD_NAME, c, "", a->pk_name, b->pk_name, ""}},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
+		note_table_part(d, a, same[i].word, &same[i].p);
+}
+
+static void diff_comment(struct differ *d, const struct table *a, const struct table *b)
+{
+	const struct part p = {FIELD_COMMENT, CHANGE_COSMETIC, "", a->comment, b->comment, ""};
+	if (strcmp(d->a->engine, "sqlite") != 0 && strcmp(d->b->engine, "sqlite") != 0)
+		note_table_part(d, a, "comment", &p);
+}
+
+static void diff_pk(struct differ *d, const struct table *a, const struct table *b)
+{
+	const struct part p = {FIELD_COLUMNS, CHANGE_STRUCTURAL, "", a->pk, b->pk, ""};
+	if (strcmp(names_key(d, a->pk), names_key(d, b->pk)) != 0)
+		note_table_part(d, a, "primary key", &p);
+}
+
+/* What the model cannot tell is told as such; mere spelling too, when all else is equal. */
+static void diff_text(struct differ *d, const struct table *a, const struct table *b, size_t noted)
+{
+	const char *why = a->unmodelled ? a->unmodelled : b->unmodelled;
+	struct schema_change r = {.op = CHANGE_CHANGE, .kind = KIND_TABLE, .word = "text", .table = a->name};
+	if (why && (d->cross || strcmp(a->text, b->text) != 0)) {
+		r.class = CHANGE_UNMODELLED;
+		r.field = FIELD_UNMODELLED;
+		r.a = a->unmodelled;
+		r.b = b->unmodelled;
+		note(d, &r, "not modelled", ": ", why);
+	} else if (!d->cross && noted == 0 && strcmp(a->text, b->text) != 0) {
+		r.class = CHANGE_COSMETIC;
+		r.field = FIELD_TEXT;
+		note(d, &r, "text", ": ", "spelled differently");
 	}
 }
 
-static void diff_text(struct changes *cs, const char *table, enum kind kind, const char *word, const char *a,
-		      const char *b)
+static size_t noted(const struct differ *d)
 {
-	if (!same(a, b))
-		note(cs, CHANGE, kind, word, table, "", "%s (%s) → (%s)", word, a, b);
+	const struct schema_changes *o = d->out;
+	return o->count[0] + o->count[1] + o->count[2] + o->ignored + o->n_skipped;
 }
 
-static void diff_table(struct changes *cs, const struct table *a, const struct table *b)
+static void diff_columns(struct differ *d, const struct table *a, struct items *x, struct cross_table *ca,
+			 const struct table *b, struct items *y, struct cross_table *cb)
 {
-	diff_text(cs, a->name, OPTIONS, "options", a->options, b->options);
-	diff_text(cs, a->name, PRIMARY_KEY, "primary key", a->pk, b->pk);
-	diff_columns(cs, a, b);
-	diff_indexes(cs, a, b);
-	diff_fks(cs, a, b);
-	diff_checks(cs, a, b);
-	diff_texts(cs, a->name, EXTRA, "constraint", a->extras, a->n_extras, b->extras, b->n_extras);
+	for (size_t i = 0; i < x->n; i++) {
+		const struct item *mate = x->v[i].mate;
+		if (!mate)
+			continue;
+		bool renamed = strcmp(x->v[i].name, mate->name) != 0;
+		if (renamed)
+			note_column_rename(d, a->name, &a->columns[i], &b->columns[mate->at]);
+		if (d->cross)
+			cross_columns(d, ca, i, cb, mate->at);
+		else
+			same_columns(d, a->name, &a->columns[i], &b->columns[mate->at]);
+	}
+	note_columns(d, CHANGE_DROP, a, x);
+	note_columns(d, CHANGE_ADD, b, y);
+	diff_order(d, a, x, b, y);
+}
+
+static void diff_table(struct differ *d, const struct table *a, const struct table *b)
+{
+	size_t before = noted(d);
+	CLEANUP(items_finish) struct items x = items_make(a->n_columns);
+	CLEANUP(items_finish) struct items y = items_make(b->n_columns);
+	CLEANUP(cross_finish) struct cross_table ca = {0};
+	CLEANUP(cross_finish) struct cross_table cb = {0};
+	pair_columns(d, a, &x, b, &y);
+	if (d->cross) {
+		ca = cross_prepare(d, d->a, a);
+		cb = cross_prepare(d, d->b, b);
+		cross_drop_checks(d, &ca, &cb, &x);
+		diff_comment(d, a, b);
+	} else {
+		diff_options(d, a, b);
+	}
+	diff_pk(d, a, b);
+	diff_columns(d, a, &x, &ca, b, &y, &cb);
+	diff_indexes(d, a, b);
+	diff_fks(d, a, b);
+	diff_checks(d, a, ca.dropped, b, cb.dropped);
+	diff_extras(d, a, b);
+	diff_text(d, a, b, noted(d) - before);
 }
 
 /* ---- tables ---- */
 
-static const struct table *find_table(const struct schema *s, const char *name)
+static bool in_list(const char *const *list, const char *name)
 {
-	size_t low = 0;
-	size_t high = s->n_tables;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int d = strcmp(s->tables[mid].name, name);
-		if (d == 0)
-			return &s->tables[mid];
-		if (d < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
+	for (; list && *list; list++)
+		if (strcasecmp(*list, name) == 0)
+			return true;
+	return false;
 }
 
-/* The same in everything but its name and its indexes' names. */
-static bool same_table(const struct table *a, const struct table *b)
+static void note_table(struct differ *d, enum change_op op, const struct table *t)
 {
-	if (a->n_columns != b->n_columns || a->n_indexes != b->n_indexes || a->n_fks != b->n_fks)
-		return false;
-	for (size_t i = 0; i < a->n_columns; i++)
-		if (!same(a->columns[i].name, b->columns[i].name))
-			return false;
-	struct changes cs = {0};
-	diff_table(&cs, a, b);
-	bool alike = true;
-	for (size_t i = 0; i < cs.n; i++)
-		alike &= cs.items[i].op == RENAME;
-	changes_finish(&cs);
-	return alike;
+	const struct schema_change r = {
+		.op = op, .kind = KIND_TABLE, .word = "table", .table = t->name, .name = t->name};
+	AUTO_FREE char *prefix = xasprintf("table %s", t->name);
+	AUTO_FREE char *detail = op == CHANGE_ADD
+					 ? xasprintf("(%zu column%s)", t->n_columns, t->n_columns == 1 ? "" : "s")
+					 : xstrdup("");
+	note(d, &r, prefix, " ", detail);
 }
 
-/* The one table of `in`, unknown to `not_in`, that is defined as t; NULL when there is none or more than one. */
-static const struct table *only_twin(const struct table *t, const struct schema *in, const struct schema *not_in)
+static void note_table_rename(struct differ *d, const struct table *a, const struct table *b)
 {
-	const struct table *found = NULL;
-	for (size_t i = 0; i < in->n_tables; i++) {
-		const struct table *other = &in->tables[i];
-		if (find_table(not_in, other->name) || !same_table(t, other))
-			continue;
-		if (found)
-			return NULL;
-		found = other;
-	}
-	return found;
+	const struct schema_change r = {.op = CHANGE_RENAME,
+					.kind = KIND_TABLE,
+					.word = "table",
+					.table = a->name,
+					.name = a->name,
+					.a = a->name,
+					.b = b->name};
+	AUTO_FREE char *names = xasprintf("%s → %s", a->name, b->name);
+	note(d, &r, "table", " ", names);
 }
 
-static const struct table *renamed_table(const struct table *t, const struct schema *a, const struct schema *b)
+static void fill_twins(struct differ *d, const struct schema *s, struct items *items)
 {
-	const struct table *to = only_twin(t, b, a);
-	return to && only_twin(to, a, b) == t ? to : NULL;
-}
-
-static void diff_tables(struct changes *cs, const struct schema *a, const struct schema *b)
-{
-	for (size_t i = 0; i < a->n_tables; i++) {
-		const struct table *t = &a->tables[i];
-		const struct table *u = find_table(b, t->name);
-		const struct table *r = u ? NULL : renamed_table(t, a, b);
-		if (u)
-			diff_table(cs, t, u);
-		else if (r)
-			note(cs, RENAME, TABLE, "table", t->name, t->name, "table %s → %s", t->name, r->name);
-		else
-			note(cs, DROP, TABLE, "table", t->name, t->name, "table %s", t->name);
-	}
-	for (size_t i = 0; i < b->n_tables; i++) {
-		const struct table *t = &b->tables[i];
-		if (!find_table(a, t->name) && !renamed_table(t, b, a))
-			note(cs, ADD, TABLE, "table", t->name, t->name, "table %s (%zu column%s)", t->name,
-			     t->n_columns, t->n_columns == 1 ? "" : "s");
-	}
-}
-
-/* ---- views, triggers and the unmodelled ---- */
-
-static int compare_objects(const struct object *a, const struct object *b)
-{
-	int d = strcmp(a->table, b->table);
-	if (d == 0)
-		d = strcmp(a->kind, b->kind);
-	return d ? d : strcmp(a->name, b->name);
-}
-
-static void note_object(struct changes *cs, enum op op, const struct object *o)
-{
-	bool trigger = strcmp(o->kind, "trigger") == 0;
-	enum kind kind = trigger ? TRIGGER : strcmp(o->kind, "view") == 0 ? VIEW : OTHER;
-	note(cs, op, kind, o->kind, o->table, o->name, "%s %s%s", o->kind, o->name,
-	     o->modelled ? "" : " (not modelled)");
-}
-
-/* Both lists are sorted alike. */
-static void diff_objects(struct changes *cs, const struct schema *a, const struct schema *b)
-{
-	for (size_t i = 0, k = 0; i < a->n_objects || k < b->n_objects;) {
-		int d = i == a->n_objects   ? 1
-			: k == b->n_objects ? -1
-					    : compare_objects(&a->objects[i], &b->objects[k]);
-		if (d < 0)
-			note_object(cs, DROP, &a->objects[i]);
-		else if (d > 0)
-			note_object(cs, ADD, &b->objects[k]);
-		else if (!same(a->objects[i].text, b->objects[k].text))
-			note_object(cs, CHANGE, &b->objects[k]);
-		i += d <= 0;
-		k += d >= 0;
-	}
-}
-
-static int by_place(const void *x, const void *y)
-{
-	const struct change *a = x;
-	const struct change *b = y;
-	const char *place_a = a->table[0] ? a->table : a->name;
-	const char *place_b = b->table[0] ? b->table : b->name;
-	int d = strcmp(place_a, place_b);
-	if (d == 0)
-		d = (int)a->kind - (int)b->kind;
-	if (d == 0)
-		d = strcmp(a->name, b->name);
-	return d ? d : (int)a->op - (int)b->op;
-}
-
-static struct changes changes_between(const struct schema *a, const struct schema *b)
-{
-	struct changes cs = {0};
-	diff_tables(&cs, a, b);
-	diff_objects(&cs, a, b);
-	if (cs.n > 1)
-		qsort(cs.items, cs.n, sizeof(*cs.items), by_place);
-	return cs;
-}
-
-/* ---- in words ---- */
-
-static const char *sign(enum op op)
-{
-	return op == ADD ? "+ " : op == DROP ? "- " : op == CHANGE ? "~ " : "";
-}
-
-static bool names_itself(const struct change *c)
-{
-	return c->table[0] == '\0' || c->kind == TABLE;
-}
-
-size_t schema_diff(const struct schema *a, const struct schema *b, struct buf *lines)
-{
-	CLEANUP(changes_finish) struct changes cs = changes_between(a, b);
-	AUTO_BUF line = buf_make(BUF_TEXT_MAX);
-	for (size_t i = 0; i < cs.n; i++) {
-		const struct change *c = &cs.items[i];
-		buf_reset(&line);
-		if (!names_itself(c))
-			buf_addf(&line, "%s: ", c->table);
-		buf_addf(&line, "%s%s%s", c->kind == ORDER ? "" : sign(c->op), c->text,
-			 c->op == RENAME ? " (renamed?)" : "");
-		text_safe_line(lines, line.data, line.len, LINE_MAX_BYTES);
-		buf_addc(lines, '\n');
-	}
-	return cs.n;
-}
-
-/* Whether the brief text counts the two as one: "+2 columns instances". */
-static bool counts_with(const struct change *a, const struct change *b)
-{
-	return a->op == b->op && strcmp(a->word, b->word) == 0 && (names_itself(a) || same(a->table, b->table));
-}
-
-static const char *plural(const char *word)
-{
-	size_t n = strlen(word);
-	return word[n - 1] == 'x' ? "es" : word[n - 1] == 'e' && word[0] == 'u' ? " constraints" : "s";
-}
-
-/* "+2 columns instances", "- index y on t", "column a → b on t", as it can be shown. */
-static void phrase(const struct change *c, size_t n, struct buf *out)
-{
-	AUTO_BUF raw = buf_make(BUF_TEXT_MAX);
-	bool whole = names_itself(c);
-	bool named = c->name[0] && c->kind != CHECK && c->kind != EXTRA;
-	if (n > 1)
-		buf_addf(&raw, "%c%zu %s%s%s%s", c->op == RENAME ? '~' : *sign(c->op), n, c->word, plural(c->word),
-			 whole ? "" : " ", whole ? "" : c->table);
-	else if (c->kind == ORDER)
-		buf_addf(&raw, "column order %s", c->table);
-	else if (c->op == CHANGE && c->kind == COLUMN && strlen(c->text) <= SHORT_CHANGE)
-		/* What became of a column is what people look for: a lost NOT NULL must not hide behind "~ column". */
-		buf_addf(&raw, "~ %s on %s", c->text, c->table);
-	else if (c->op == RENAME)
-		buf_addf(&raw, "%s%s%s", c->text, whole ? "" : " on ", whole ? "" : c->table);
-	else
-		buf_addf(&raw, "%s%s%s%s%s%s", sign(c->op), c->word, named ? " " : "", named ? c->name : "",
-			 whole ? "" : " on ", whole ? "" : c->table);
-	buf_reset(out);
-	text_safe_line(out, raw.data, raw.len, LINE_MAX_BYTES);
-}
-
-/* Marks those that count with item i as told (by an empty word); returns their number. */
-static size_t take_group(struct changes *cs, size_t i)
-{
-	const struct change first = cs->items[i];
-	size_t n = 0;
-	for (size_t k = i; k < cs->n; k++)
-		if (cs->items[k].word[0] && counts_with(&first, &cs->items[k])) {
-			cs->items[k].word = "";
-			n++;
-		}
-	return n;
-}
-
-static size_t more_length(size_t left)
-{
-	return left ? (size_t)snprintf(NULL, 0, ", and %zu more", left) : 0;
-}
-
-void schema_brief(const struct schema *a, const struct schema *b, size_t max, struct buf *out)
-{
-	static const size_t ellipsis = sizeof("…") - 1;
-	CLEANUP(changes_finish) struct changes cs = changes_between(a, b);
 	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
-	size_t end = out->len + max;
-	size_t told = 0;
-	if (cs.n == 0)
-		buf_adds(out, "no change");
-	for (size_t i = 0; i < cs.n; i++) {
-		if (cs.items[i].word[0] == '\0')
+	for (size_t i = 0; i < items->n; i++) {
+		char hex[SHA256_HEX];
+		if (items->v[i].mate)
 			continue;
-		const struct change first = cs.items[i];
-		size_t n = take_group(&cs, i);
-		size_t left = cs.n - told - n;
-		size_t reserve = more_length(left);
-		phrase(&first, n, &text);
-		if (told && out->len + 2 + text.len + reserve > end) {
-			buf_addf(out, ", and %zu more", left + n);
-			return;
-		}
-		if (told)
-			buf_adds(out, ", ");
-		/* The first is told in any case, cut when it has to be. */
-		if (told || text.len + reserve <= max)
-			buf_add(out, text.data, text.len);
-		else
-			text_safe_line(out, text.data, text.len,
-				       max > reserve + ellipsis ? max - reserve - ellipsis : 0);
-		told += n;
+		buf_reset(&text);
+		render_table(&s->tables[i], true, &text);
+		sha256_hex(text.data, text.len, hex);
+		items->v[i].def = keep(d, hex);
 	}
+}
+
+static void diff_tables(struct differ *d)
+{
+	CLEANUP(items_finish) struct items x = items_make(d->a->n_tables);
+	CLEANUP(items_finish) struct items y = items_make(d->b->n_tables);
+	for (size_t i = 0; i < x.n; i++)
+		x.v[i].name = name_key(d, d->a->tables[i].name);
+	for (size_t i = 0; i < y.n; i++)
+		y.v[i].name = name_key(d, d->b->tables[i].name);
+	pair_up(&x, &y, BY_NAME, NULL);
+	if (!d->cross && any_loose(&x) && any_loose(&y)) {
+		fill_twins(d, d->a, &x);
+		fill_twins(d, d->b, &y);
+		pair_twins(&x, &y);
+	}
+	for (size_t i = 0; i < x.n; i++) {
+		const struct table *t = &d->a->tables[i];
+		const struct item *mate = x.v[i].mate;
+		d->skip = in_list(d->o->skip_tables, t->name);
+		if (!mate)
+			note_table(d, CHANGE_DROP, t);
+		else if (strcmp(x.v[i].name, mate->name) != 0)
+			note_table_rename(d, t, &d->b->tables[mate->at]);
+		else
+			diff_table(d, t, &d->b->tables[mate->at]);
+	}
+	for (size_t i = 0; i < y.n; i++) {
+		d->skip = in_list(d->o->skip_tables, d->b->tables[i].name);
+		if (!y.v[i].mate)
+			note_table(d, CHANGE_ADD, &d->b->tables[i]);
+	}
+	d->skip = false;
+}
+
+/* ---- the whole ---- */
+
+struct schema_changes *schema_changes(const struct schema *a, const struct schema *b,
+				      const struct schema_diff_options *o)
+{
+	static const struct schema_diff_options defaults;
+	struct schema_changes *out = xcalloc(1, sizeof(*out));
+	struct differ d = {.a = a, .b = b, .o = o ? o : &defaults, .out = out, .tmp = buf_make(BUF_TEXT_MAX)};
+	out->memory = schema_new();
+	d.scratch = schema_new();
+	d.cross = out->cross = strcmp(a->engine, b->engine) != 0;
+	if (d.cross)
+		d.equates = canon_equates_new(d.o->no_default_equates ? NULL : schema_equates, d.o->equates,
+					      d.o->n_equates);
+	diff_tables(&d);
+	diff_objects(&d);
+	if (out->n > 1)
+		qsort(out->items, out->n, sizeof(*out->items), by_place);
+	if (out->n_skipped > 1)
+		qsort(out->skipped, out->n_skipped, sizeof(*out->skipped), by_place);
+	canon_equates_free(d.equates);
+	schema_free(d.scratch);
+	buf_finish(&d.tmp);
+	return out;
+}
+
+void schema_changes_free(struct schema_changes *cs)
+{
+	if (!cs)
+		return;
+	free(cs->items);
+	free(cs->skipped);
+	schema_free(cs->memory);
+	free(cs);
+}
+
+void schema_changes_freep(struct schema_changes **cs)
+{
+	schema_changes_free(*cs);
+}
+
+int schema_equate_check(const char *text, struct err *err)
+{
+	return canon_equate_check(text, err);
+}
+
+bool schema_changes_differ(const struct schema_changes *cs)
+{
+	return cs->count[CHANGE_STRUCTURAL] + cs->count[CHANGE_UNMODELLED] > 0;
 }

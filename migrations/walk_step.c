@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The records of a step: what ran, what was seen in the database after it, what became of it. */
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "migrations/diff.h"
+#include "migrations/schema_diff.h"
 #include "migrations/walk_state.h"
 
 /* ---- a step ---- */
@@ -226,19 +228,53 @@ static const struct schema *dump_schema(struct walker *w, struct dump *d)
 	return d->schema;
 }
 
+static bool is_bookkeeping(const char *table)
+{
+	for (const char *const *p = schema_bookkeeping; *p; p++)
+		if (strcasecmp(*p, table) == 0)
+			return true;
+	return false;
+}
+
+/* "110 tables, migrate_version": the tool's own are named, not counted. */
 static void describe_base(struct walker *w)
 {
 	const struct schema *s = dump_schema(w, &w->after);
-	if (s)
-		(void)snprintf(w->brief, sizeof(w->brief), "%zu table%s", s->n_tables, s->n_tables == 1 ? "" : "s");
-	else
+	AUTO_BUF own = buf_make(BRIEF_MAX);
+	size_t n = 0;
+	if (!s) {
 		(void)snprintf(w->brief, sizeof(w->brief), "not readable: %s", w->after.unreadable);
+		return;
+	}
+	for (size_t i = 0; i < s->n_tables; i++)
+		if (is_bookkeeping(s->tables[i].name))
+			buf_addf(&own, ", %s", s->tables[i].name);
+		else
+			n++;
+	(void)snprintf(w->brief, sizeof(w->brief), "%zu table%s%s", n, n == 1 ? "" : "s", own.data);
+}
+
+/* The tool's own tables are no change of the migration: they come with its first step. */
+static void describe_changes(struct walker *w, const struct schema *a, const struct schema *b)
+{
+	const struct schema_diff_options options = {.skip_tables = schema_bookkeeping};
+	CLEANUP(schema_changes_freep) struct schema_changes *cs = schema_changes(a, b, &options);
+	AUTO_BUF text = buf_make(MAX_CHANGES);
+	if (cs->n == 0 && cs->n_skipped)
+		buf_addf(&text, "only the tool's own %s", cs->skipped[0].table);
+	else if (cs->n == 0) /* spelling, or the order of clauses */
+		buf_adds(&text, "only the text of the schema");
+	else
+		schema_changes_brief(cs, BRIEF_MAX, &text);
+	(void)snprintf(w->brief, sizeof(w->brief), "%s", text.data);
+	buf_reset(&text);
+	schema_change_lines(cs, CHANGE_ALL, &text);
+	set_text(&w->step.changes, &text);
 }
 
 /* What the step did to the schema: brief, and step.changes. */
 static void describe(struct walker *w)
 {
-	AUTO_BUF text = buf_make(MAX_CHANGES);
 	(void)snprintf(w->brief, sizeof(w->brief), "no change");
 	if (!(w->seen & SEEN_DUMP)) {
 		(void)snprintf(w->brief, sizeof(w->brief), "schema unknown");
@@ -257,13 +293,7 @@ static void describe(struct walker *w)
 			       b ? w->before.unreadable : w->after.unreadable);
 		return;
 	}
-	schema_brief(a, b, BRIEF_MAX, &text);
-	/* The text differs, the model sees no difference: spelling, or the order of clauses. */
-	(void)snprintf(w->brief, sizeof(w->brief), "%s",
-		       strcmp(text.data, "no change") == 0 ? "only the text of the schema" : text.data);
-	buf_reset(&text);
-	schema_diff(a, b, &text);
-	set_text(&w->step.changes, &text);
+	describe_changes(w, a, b);
 }
 
 static int classify(struct walker *w, bool ok, const char *why, struct err *err)

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/* Tables of two engines: columns through canonical types, indexes and checks through normal forms. */
+#include <ctype.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "migrations/schema_diff_state.h"
+#include "migrations/schema_lex.h"
+
+static bool is_engine(const char *engine, const char *name)
+{
+	return strcmp(engine, name) == 0;
+}
+
+/* ---- what is known of a table's columns ---- */
+
+static bool is_rowid(const char *engine, const struct table *t, const struct column *c)
+{
+	return is_engine(engine, "sqlite") && strcasecmp(c->type, "INTEGER") == 0 && strcasecmp(t->pk, c->name) == 0;
+}
+
+struct cross_table cross_prepare(struct differ *d, const struct schema *s, const struct table *t)
+{
+	struct cross_table c = {.t = t, .engine = s->engine};
+	(void)d;
+	c.types = xcalloc(t->n_columns + 1, sizeof(*c.types));
+	c.dropped = xcalloc(t->n_checks + 1, sizeof(*c.dropped));
+	for (size_t i = 0; i < t->n_columns; i++) {
+		const struct column *col = &t->columns[i];
+		canon_type_parse(s->engine, col->type, col->labels, &c.types[i]);
+		c.types[i].any_size = is_rowid(s->engine, t, col);
+	}
+	return c;
+}
+
+void cross_finish(struct cross_table *c)
+{
+	free(c->types);
+	free(c->dropped);
+}
+
+static struct canon_type *type_of(struct cross_table *c, const char *column)
+{
+	for (size_t i = 0; i < c->t->n_columns; i++)
+		if (strcasecmp(c->t->columns[i].name, column) == 0)
+			return &c->types[i];
+	return NULL;
+}
+
+/* ---- checks that only spell out a type ---- */
+
+static bool is_textual(const struct canon_type *t)
+{
+	return t->family == CANON_TEXT || t->family == CANON_VARCHAR || t->family == CANON_CHAR;
+}
+
+/* What a check makes of its column's type; whether it says nothing more than that. */
+static bool apply_check(struct differ *d, struct cross_table *c, const char *expr)
+{
+	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+	char *column, *labels;
+	canon_expression(expr, &text);
+	enum canon_check kind = canon_check_of(text.data, &column, &labels);
+	struct canon_type *t = column ? type_of(c, column) : NULL;
+	bool is_type = false;
+	if (t && kind == CANON_CHECK_BOOLEAN) {
+		is_type = t->family == CANON_BOOL || (t->family == CANON_INT && t->size <= 2);
+		t->family = is_type ? CANON_BOOL : t->family;
+	} else if (t && kind == CANON_CHECK_JSON) {
+		is_type = t->family == CANON_JSON || t->family == CANON_TEXT;
+		t->family = is_type ? CANON_JSON : t->family;
+	} else if (t && kind == CANON_CHECK_LABELS && is_textual(t)) {
+		t->labels = keep(d, labels); /* used if the other side has an enumeration */
+	}
+	free(column);
+	free(labels);
+	return is_type;
+}
+
+/* A text with CHECK (x IN ('a', 'b')) is what the other side calls an enumeration. */
+static void apply_labels(struct differ *d, struct cross_table *c, const struct canon_type *t, size_t at)
+{
+	for (size_t i = 0; i < c->t->n_checks; i++) {
+		AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+		char *column, *labels;
+		canon_expression(c->t->checks[i].expr, &text);
+		bool mine = canon_check_of(text.data, &column, &labels) == CANON_CHECK_LABELS &&
+			    type_of(c, column) == &c->types[at];
+		if (mine && canon_same_labels(labels, t->labels)) {
+			c->dropped[i] = true;
+			c->types[at].family = CANON_ENUM;
+			c->types[at].labels = keep(d, labels);
+		}
+		free(column);
+		free(labels);
+	}
+}
+
+static void apply_checks(struct differ *d, struct cross_table *c)
+{
+	for (size_t i = 0; i < c->t->n_checks; i++)
+		c->dropped[i] = apply_check(d, c, c->t->checks[i].expr);
+}
+
+void cross_drop_checks(struct differ *d, struct cross_table *a, struct cross_table *b, const struct items *columns)
+{
+	apply_checks(d, a);
+	apply_checks(d, b);
+	for (size_t i = 0; i < columns->n; i++) {
+		if (!columns->v[i].mate)
+			continue;
+		struct canon_type *x = &a->types[i];
+		struct canon_type *y = &b->types[columns->v[i].mate->at];
+		if (x->family == CANON_ENUM && is_textual(y) && y->labels[0])
+			apply_labels(d, b, x, columns->v[i].mate->at);
+		else if (y->family == CANON_ENUM && is_textual(x) && x->labels[0])
+			apply_labels(d, a, y, i);
+	}
+}
+
+/* ---- columns ---- */
+
+struct pair {
+	struct differ *d;
+	const struct cross_table *ta, *tb;
+	const struct column *a, *b;
+	const struct canon_type *x, *y;
+};
+
+static void note_column(const struct pair *p, enum change_field field, enum change_class class, const char *a,
+			const char *b)
+{
+	const struct schema_change r = {.op = CHANGE_CHANGE,
+					.class = class,
+					.kind = KIND_COLUMN,
+					.field = field,
+					.word = "column",
+					.table = p->ta->t->name,
+					.name = p->a->name,
+					.a = a,
+					.b = b};
+	AUTO_FREE char *prefix = xasprintf("column %s", p->a->name);
+	AUTO_FREE char *detail = xasprintf("%s → %s", a, b);
+	note(p->d, &r, prefix, ": ", detail);
+}
+
+/* A type with its labels where the word alone does not tell them. */
+static char *type_text(const struct column *c)
+{
+	bool spelled = !c->labels[0] || strchr(c->type, '(');
+	return xasprintf("%s%s%s%s", c->type[0] ? c->type : "no type", spelled ? "" : " (", spelled ? "" : c->labels,
+			 spelled ? "" : ")");
+}
+
+static void compare_types(const struct pair *p)
+{
+	static const struct {
+		enum change_field field;
+		enum change_class class;
+	} told[] = {
+		[CANON_SAME_UNSIGNED] = {FIELD_UNSIGNED, CHANGE_COSMETIC},
+		[CANON_SAME_TEXT] = {FIELD_TEXT_TYPE, CHANGE_COSMETIC},
+		[CANON_SAME_ENUM] = {FIELD_ENUM, CHANGE_COSMETIC},
+		[CANON_TEXT_LIMIT] = {FIELD_TEXT_TYPE, CHANGE_STRUCTURAL},
+		[CANON_OTHER_LABELS] = {FIELD_ENUM, CHANGE_STRUCTURAL},
+		[CANON_DIFFERENT] = {FIELD_TYPE, CHANGE_STRUCTURAL},
+	};
+	enum canon_match m = canon_types(p->x, p->y, p->d->equates);
+	if (m == CANON_SAME)
+		return;
+	AUTO_FREE char *a = type_text(p->a);
+	AUTO_FREE char *b = type_text(p->b);
+	note_column(p, told[m].field, told[m].class, a, b);
+}
+
+/* Whether a column is part of the primary key, which is never null on a server, and in SQLite is by accident. */
+static bool in_pk(const struct table *t, const char *column)
+{
+	size_t n = strlen(column);
+	for (const char *p = t->pk; p && *p; p = strstr(p, ", "), p = p ? p + 2 : NULL)
+		if (strncasecmp(p, column, n) == 0 && (p[n] == '\0' || p[n] == ',' || p[n] == ' ' || p[n] == '('))
+			return true;
+	return false;
+}
+
+static void compare_null(const struct pair *p)
+{
+	bool a = p->a->not_null || in_pk(p->ta->t, p->a->name);
+	bool b = p->b->not_null || in_pk(p->tb->t, p->b->name);
+	if (a != b)
+		note_column(p, FIELD_NULL, CHANGE_STRUCTURAL, a ? "NOT NULL" : "NULL", b ? "NOT NULL" : "NULL");
+}
+
+static void compare_defaults(const struct pair *p)
+{
+	if (same_text(p->a->dflt, p->b->dflt))
+		return;
+	AUTO_BUF a = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF b = buf_make(BUF_TEXT_MAX);
+	canon_default(p->x, p->a->dflt, &a);
+	canon_default(p->y, p->b->dflt, &b);
+	if (strcmp(a.data, b.data) == 0)
+		return;
+	AUTO_FREE char *was = a.len ? xasprintf("DEFAULT %s", p->a->dflt) : xstrdup("no default");
+	AUTO_FREE char *is = b.len ? xasprintf("DEFAULT %s", p->b->dflt) : xstrdup("no default");
+	note_column(p, FIELD_DEFAULT, CHANGE_STRUCTURAL, was, is);
+}
+
+/* "(a + b) STORED": whether stored or not is the engine's affair. */
+static void add_generated(const char *generated, struct buf *out)
+{
+	const char *end = strrchr(generated, ')');
+	AUTO_FREE char *expr = xstrndup(generated, end ? (size_t)(end - generated) + 1 : strlen(generated));
+	canon_expression(expr, out);
+}
+
+static void compare_generated(const struct pair *p)
+{
+	AUTO_BUF a = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF b = buf_make(BUF_TEXT_MAX);
+	if (p->a->generated[0])
+		add_generated(p->a->generated, &a);
+	if (p->b->generated[0])
+		add_generated(p->b->generated, &b);
+	if (strcmp(a.data, b.data) != 0)
+		note_column(p, FIELD_GENERATED, CHANGE_STRUCTURAL, a.len ? p->a->generated : "not generated",
+			    b.len ? p->b->generated : "not generated");
+}
+
+static bool is_counted(const struct column *c)
+{
+	return c->autoincrement || c->identity[0] || (c->dflt && canon_is_nextval(c->dflt));
+}
+
+/* SQLite numbers every INTEGER PRIMARY KEY, and nothing else: there is nothing to compare. */
+static void compare_identity(const struct pair *p)
+{
+	bool a = is_counted(p->a);
+	bool b = is_counted(p->b);
+	if (is_engine(p->ta->engine, "sqlite") || is_engine(p->tb->engine, "sqlite") || a == b)
+		return;
+	note_column(p, FIELD_IDENTITY, CHANGE_STRUCTURAL, a ? "numbered" : "not numbered",
+		    b ? "numbered" : "not numbered");
+}
+
+static void compare_comments(const struct pair *p)
+{
+	if (is_engine(p->ta->engine, "sqlite") || is_engine(p->tb->engine, "sqlite") ||
+	    strcmp(p->a->comment, p->b->comment) == 0)
+		return;
+	note_column(p, FIELD_COMMENT, CHANGE_COSMETIC, p->a->comment[0] ? p->a->comment : "no comment",
+		    p->b->comment[0] ? p->b->comment : "no comment");
+}
+
+void cross_columns(struct differ *d, const struct cross_table *a, size_t i, const struct cross_table *b, size_t k)
+{
+	const struct pair p = {.d = d,
+			       .ta = a,
+			       .tb = b,
+			       .a = &a->t->columns[i],
+			       .b = &b->t->columns[k],
+			       .x = &a->types[i],
+			       .y = &b->types[k]};
+	compare_types(&p);
+	compare_null(&p);
+	compare_defaults(&p);
+	compare_generated(&p);
+	compare_identity(&p);
+	compare_comments(&p);
+}
+
+/* ---- indexes ---- */
+
+/* The end of the part that begins at p: the next comma outside brackets and quotes. */
+static const char *part_end(const char *p)
+{
+	int depth = 0;
+	for (char quote = '\0'; *p; p++) {
+		if (quote) {
+			quote = *p == quote ? '\0' : quote;
+		} else if (*p == '\'' || *p == '"' || *p == '`') {
+			quote = *p;
+		} else {
+			depth += (*p == '(') - (*p == ')');
+			if (*p == ',' && depth <= 0)
+				break;
+		}
+	}
+	return p;
+}
+
+/* Cuts " word" and what is behind it off. */
+static bool cut_word(char *part, const char *word)
+{
+	size_t n = strlen(word);
+	for (char *p = part; (p = strcasestr(p, word)); p++) {
+		if (p > part && p[-1] == ' ' && (p[n] == '\0' || p[n] == ' ')) {
+			p[-1] = '\0';
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "c(10)": MariaDB's beginning of a column. */
+static void cut_prefix(char *part)
+{
+	char *open = strchr(part, '(');
+	if (open && open > part && open[1] && open[1 + strspn(open + 1, "0123456789")] == ')' &&
+	    open[2 + strspn(open + 1, "0123456789")] == '\0')
+		*open = '\0';
+}
+
+/* One part in normal form: collations, operator classes and the place of NULLs are the engine's own. */
+static void add_part(struct differ *d, const char *engine, char *part, struct buf *out)
+{
+	bool desc = cut_word(part, "DESC");
+	cut_word(part, "ASC");
+	cut_word(part, "NULLS");
+	cut_word(part, "COLLATE");
+	if (is_engine(engine, "mariadb"))
+		cut_prefix(part);
+	if (part[strcspn(part, "( ")] == '(') {
+		canon_expression(part, out);
+	} else {
+		/* "a text_pattern_ops" of PostgreSQL; a name with a blank in it loses the rest on both sides. */
+		if (is_engine(engine, "postgresql") && strstr(part, "_ops"))
+			part[strcspn(part, " ")] = '\0';
+		buf_adds(out, name_key(d, part));
+	}
+	buf_adds(out, desc ? " desc" : "");
+}
+
+static void add_parts(struct differ *d, const char *engine, const char *parts, struct buf *out)
+{
+	for (const char *p = parts; *p;) {
+		const char *end = part_end(p);
+		AUTO_FREE char *part = xstrndup(p, (size_t)(end - p));
+		if (p > parts)
+			buf_adds(out, ", ");
+		add_part(d, engine, part, out);
+		p = end + (*end == ',');
+		p += strspn(p, " ");
+	}
+}
+
+const char *cross_index_def(struct differ *d, const char *engine, const struct index *ix)
+{
+	AUTO_BUF def = buf_make(BUF_TEXT_MAX);
+	buf_adds(&def, ix->unique ? "unique (" : "(");
+	add_parts(d, engine, ix->parts, &def);
+	buf_addc(&def, ')');
+	if (ix->where[0]) {
+		buf_adds(&def, " where ");
+		canon_expression(ix->where, &def);
+	}
+	return keep(d, def.data);
+}
+
+bool cross_is_fk_index(struct differ *d, const struct schema *s, const struct table *t, const struct index *ix)
+{
+	if (!is_engine(s->engine, "mariadb") || ix->unique)
+		return false;
+	for (size_t i = 0; i < t->n_fks; i++)
+		if (fk_leads(names_key(d, ix->parts), names_key(d, t->fks[i].from)))
+			return true;
+	return false;
+}
+
+/* ---- checks ---- */
+
+const char *cross_check_def(struct differ *d, const char *expr)
+{
+	AUTO_BUF def = buf_make(BUF_TEXT_MAX);
+	canon_expression(expr, &def);
+	return def.len ? keep(d, def.data) : " ";
+}
