@@ -20,8 +20,9 @@ struct walker *walker_new(const struct walk *walk, struct err *err)
 		w->w.view = &nobody;
 	w->phase = PHASE_NEW;
 	w->step.n = -1;
-	w->before.text = buf_make(STORE_BLOB_MAX);
-	w->after.text = buf_make(STORE_BLOB_MAX);
+	struct walk_text *const texts[] = {&w->before.dump, &w->before.model, &w->after.dump, &w->after.model};
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		texts[i]->text = buf_make(STORE_BLOB_MAX);
 	w->text = buf_make(4 * JOURNAL_MAX_PAYLOAD);
 	w->patterns = outcome_patterns_new(walk->refused, walk->env_failed, err);
 	if (!w->patterns || walk_restore(w, err) < 0)
@@ -35,8 +36,8 @@ void walker_free(struct walker *w)
 		return;
 	outcome_patterns_free(w->patterns);
 	step_finish(&w->step);
-	walk_dump_finish(&w->before);
-	walk_dump_finish(&w->after);
+	walk_look_finish(&w->before);
+	walk_look_finish(&w->after);
 	buf_finish(&w->text);
 	free(w);
 }
@@ -53,7 +54,7 @@ void walker_set_journal(struct walker *w, const struct journal *j)
 
 static const struct rule *find_rule(const char *kind)
 {
-	static const struct rule *const tables[] = {walk_task_rules, walk_step_rules};
+	static const struct rule *const tables[] = {walk_task_rules, walk_step_rules, walk_look_rules};
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
 		for (const struct rule *rule = tables[i]; rule->kind; rule++)
 			if (strcmp(rule->kind, kind) == 0)

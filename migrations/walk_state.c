@@ -5,19 +5,27 @@
 
 #include <string.h>
 
-void walk_dump_clear(struct dump *d)
+static void clear_text(struct walk_text *t)
 {
-	d->sha256[0] = '\0';
-	buf_reset(&d->text);
-	schema_freep(&d->schema);
-	d->schema = NULL;
-	d->tried = false;
+	t->sha256[0] = '\0';
+	t->same = false;
+	buf_reset(&t->text);
 }
 
-void walk_dump_finish(struct dump *d)
+void walk_look_clear(struct look *l)
 {
-	walk_dump_clear(d);
-	buf_finish(&d->text);
+	clear_text(&l->dump);
+	clear_text(&l->model);
+	schema_freep(&l->schema);
+	l->schema = NULL;
+	l->tried = false;
+}
+
+void walk_look_finish(struct look *l)
+{
+	walk_look_clear(l);
+	buf_finish(&l->dump.text);
+	buf_finish(&l->model.text);
 }
 
 int walk_keep_step(struct walker *w, struct err *err)
@@ -109,14 +117,28 @@ static int restore_step(const struct step *s, void *ctx)
 	bool current = w->phase == PHASE_STEP && s->n == w->step.n;
 	if (!current && !outcome_is_good(s->outcome))
 		FIND(w, "step %s: %s", s->version, outcome_name(s->outcome));
+	struct look *l = current ? &w->after : &w->before;
 	if (s->dump[0])
-		memcpy(current ? w->after.sha256 : w->before.sha256, s->dump, sizeof(s->dump));
+		memcpy(l->dump.sha256, s->dump, sizeof(s->dump));
+	if (s->model[0])
+		memcpy(l->model.sha256, s->model, sizeof(s->model));
 	return 0;
 }
 
-static int restore_dump(struct walker *w, struct dump *d, struct err *err)
+static int restore_text(struct walker *w, const struct walk_text *before, struct walk_text *t, struct err *err)
 {
-	return d->sha256[0] ? store_blob_get(w->w.db, d->sha256, &d->text, err) : 0;
+	t->same = before && t->sha256[0] && strcmp(t->sha256, before->sha256) == 0;
+	return t->sha256[0] && !t->same ? store_blob_get(w->w.db, t->sha256, &t->text, err) : 0;
+}
+
+static int restore_looks(struct walker *w, struct err *err)
+{
+	if (restore_text(w, NULL, &w->before.dump, err) < 0 || restore_text(w, NULL, &w->before.model, err) < 0 ||
+	    restore_text(w, &w->before.dump, &w->after.dump, err) < 0 ||
+	    restore_text(w, &w->before.model, &w->after.model, err) < 0)
+		return -1;
+	w->same = walk_look_same(w);
+	return 0;
 }
 
 int walk_restore(struct walker *w, struct err *err)
@@ -134,10 +156,8 @@ int walk_restore(struct walker *w, struct err *err)
 			return rc < 0 ? -1 : err_set(err, ERR_BUG, 0, "run %s: its current step is missing", w->w.run);
 	}
 	if (store_task_each(w->w.db, w->w.run, restore_task, w, err) < 0 ||
-	    store_step_each(w->w.db, w->w.run, restore_step, w, err) < 0 || restore_dump(w, &w->before, err) < 0 ||
-	    restore_dump(w, &w->after, err) < 0)
+	    store_step_each(w->w.db, w->w.run, restore_step, w, err) < 0 || restore_looks(w, err) < 0)
 		return -1;
-	w->same = w->after.sha256[0] && strcmp(w->after.sha256, w->before.sha256) == 0;
 	/* A walker_lost() of the process before us was too early: the box is there. */
 	if (w->phase == PHASE_STEP && w->step.outcome == OUTCOME_LOST) {
 		w->step.outcome = OUTCOME_RUNNING;

@@ -21,7 +21,15 @@ enum phase {
 };
 
 /* What of a step has come; each comes at most once. */
-enum seen { SEEN_RAN = 1, SEEN_AT = 2, SEEN_DUMP = 4, SEEN_COUNTS = 8, SEEN_LOOK = 16 };
+enum seen {
+	SEEN_RAN = 1,
+	SEEN_AT = 2,
+	SEEN_DUMP = 4,
+	SEEN_COUNTS = 8,
+	SEEN_LOOK = 16,
+	SEEN_MODEL = 32,
+	SEEN_WORK = 64,
+};
 
 enum {
 	MAX_MS = 2000000000,
@@ -32,9 +40,16 @@ enum {
 	WALK_MACHINE_ID = 64
 };
 
-struct dump {
+/* A text that comes as a whole or as what changed in it. */
+struct walk_text {
 	char sha256[SHA256_HEX]; /* "" for none */
-	struct buf text;
+	struct buf text;         /* empty when `same` */
+	bool same;               /* as the one of the step before */
+};
+
+/* What was seen of the schema after a step. */
+struct look {
+	struct walk_text dump, model;
 	struct schema *schema; /* read when first needed; NULL then: not readable, and why */
 	bool tried;
 	char unreadable[200];
@@ -58,7 +73,7 @@ struct walker {
 	bool done_ok;
 	char finding[512]; /* the first bad thing, or "" */
 
-	struct dump before, after; /* of the step before, of the current one */
+	struct look before, after; /* of the step before, of the current one */
 	bool same;                 /* after is before */
 	char brief[4 * BRIEF_MAX];
 	struct buf text; /* of the current record, made safe */
@@ -77,7 +92,8 @@ struct rule {
 };
 /* Each ends with a rule of kind NULL. */
 extern const struct rule walk_task_rules[]; /* walk_task.c: tasks, the frame of the walk, the trailer */
-extern const struct rule walk_step_rules[]; /* walk_step.c: a step and what is seen after it */
+extern const struct rule walk_step_rules[]; /* walk_step.c: a step and what became of it */
+extern const struct rule walk_look_rules[]; /* walk_look.c: what is seen in the database after it */
 
 /* ---- where it stands (walk_state.c) ---- */
 
@@ -88,13 +104,22 @@ int walk_restore(struct walker *w, struct err *err) MUST_USE;
 int walk_keep_step(struct walker *w, struct err *err) MUST_USE;
 /* Ends in the store what was running when the runner ended; the phase is still that of what runs. */
 int walk_keep_unfinished(struct walker *w, const char *why, struct err *err) MUST_USE;
-void walk_dump_clear(struct dump *d);
-void walk_dump_finish(struct dump *d);
+void walk_look_clear(struct look *l);
+void walk_look_finish(struct look *l);
 
 /* Notes what is to be told as the reason when all is over: the first one counts. */
 #define FIND(w, ...) ((w)->finding[0] ? (void)0 : (void)snprintf((w)->finding, sizeof((w)->finding), __VA_ARGS__))
 
 void walk_find_task(struct walker *w, const char *title, int64_t rc, const char *why);
+
+/* ---- what was seen (walk_look.c) ---- */
+
+/* Of w->before or w->after; NULL with the reason in `unreadable`. */
+const struct schema *walk_schema(struct walker *w, struct look *l);
+/* The step has ended: what was seen after it is what is there before the next. */
+void walk_look_next(struct walker *w);
+/* Whether nothing of what was seen differs. */
+bool walk_look_same(const struct walker *w);
 
 /* ---- taking records apart (walk_task.c) ---- */
 
@@ -107,6 +132,11 @@ int walk_choice(const struct journal_record *r, const char *key, const char *con
 		struct err *err) MUST_USE;
 /* A number that is known beforehand: records come in order. */
 int walk_expect(const struct journal_record *r, const char *key, int64_t want, struct err *err) MUST_USE;
+/* A part of the current step that may come once. */
+int walk_part(struct walker *w, const struct journal_record *r, enum seen part, struct err *err) MUST_USE;
+/* As keep of a rule: the step as it is now. */
+int walk_keep_part(struct walker *w, const struct journal_record *r, struct err *err) MUST_USE;
+void walk_set_text(char **slot, const struct buf *text);
 /* rc and ms (into w) and why of an end or ran record. */
 int walk_end(struct walker *w, const struct journal_record *r, const char **why, struct err *err) MUST_USE;
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The records of a step: what ran, what was seen in the database after it, what became of it. */
+/* The records of a step: what ran, at which version it left the database, what became of it. */
 #include <string.h>
 #include <strings.h>
 
 #include "base/text.h"
-#include "migrations/diff.h"
 #include "migrations/schema_diff.h"
 #include "migrations/walk_state.h"
 
@@ -20,8 +19,7 @@ static int take_text(struct walker *w, const struct journal_record *r, struct er
 	return 0;
 }
 
-/* A part of a step that may come once. */
-static int step_part(struct walker *w, const struct journal_record *r, enum seen part, struct err *err)
+int walk_part(struct walker *w, const struct journal_record *r, enum seen part, struct err *err)
 {
 	if (walk_expect(r, "n", w->step.n, err) < 0)
 		return -1;
@@ -31,7 +29,7 @@ static int step_part(struct walker *w, const struct journal_record *r, enum seen
 	return 0;
 }
 
-static void set_text(char **slot, const struct buf *text)
+void walk_set_text(char **slot, const struct buf *text)
 {
 	free(*slot);
 	*slot = xstrndup(text->data, text->len);
@@ -83,7 +81,7 @@ static void tell_step(struct walker *w, const struct journal_record *r)
 static int check_ran(struct walker *w, const struct journal_record *r, struct err *err)
 {
 	const char *why = NULL;
-	if (step_part(w, r, SEEN_RAN, err) < 0 || walk_end(w, r, &why, err) < 0)
+	if (walk_part(w, r, SEEN_RAN, err) < 0 || walk_end(w, r, &why, err) < 0)
 		return -1;
 	w->step.rc = w->rc;
 	w->step.ms = w->ms;
@@ -91,7 +89,7 @@ static int check_ran(struct walker *w, const struct journal_record *r, struct er
 	return 0;
 }
 
-static int keep_part(struct walker *w, const struct journal_record *r, struct err *err)
+int walk_keep_part(struct walker *w, const struct journal_record *r, struct err *err)
 {
 	(void)r;
 	return walk_keep_step(w, err);
@@ -99,26 +97,16 @@ static int keep_part(struct walker *w, const struct journal_record *r, struct er
 
 static int check_at(struct walker *w, const struct journal_record *r, struct err *err)
 {
-	if (step_part(w, r, SEEN_AT, err) < 0 || take_text(w, r, err) < 0)
+	if (walk_part(w, r, SEEN_AT, err) < 0 || take_text(w, r, err) < 0)
 		return -1;
-	set_text(&w->step.versions, &w->text);
-	return 0;
-}
-
-static int check_counts(struct walker *w, const struct journal_record *r, struct err *err)
-{
-	if (step_part(w, r, SEEN_COUNTS, err) < 0)
-		return -1;
-	buf_reset(&w->text);
-	text_safe(&w->text, r->payload, r->len);
-	set_text(&w->step.counts, &w->text);
+	walk_set_text(&w->step.versions, &w->text);
 	return 0;
 }
 
 /* Why the database could not be looked at: kept behind the step's output. */
 static int check_look(struct walker *w, const struct journal_record *r, struct err *err)
 {
-	if (step_part(w, r, SEEN_LOOK, err) < 0 || journal_int(r, "rc", 0, MAX_RC, &w->rc, err) < 0 ||
+	if (walk_part(w, r, SEEN_LOOK, err) < 0 || journal_int(r, "rc", 0, MAX_RC, &w->rc, err) < 0 ||
 	    take_text(w, r, err) < 0)
 		return -1;
 	if (w->text.len > 0 && w->text.data[w->text.len - 1] != '\n')
@@ -138,95 +126,7 @@ static void tell_look(struct walker *w, const struct journal_record *r)
 		w->w.view->output(w->w.view->ctx, 's', w->step.n, w->text.data, w->text.len);
 }
 
-/* ---- its dump ---- */
-
-static bool checks(const struct buf *text, const char *sha256, int64_t size)
-{
-	char hash[SHA256_HEX];
-	if ((int64_t)text->len != size)
-		return false;
-	sha256_hex(text->data, text->len, hash);
-	return strcmp(hash, sha256) == 0;
-}
-static int dump_same(struct walker *w, const struct journal_record *r, const char *sha256, int64_t size,
-		     struct err *err)
-{
-	if (strcmp(sha256, w->before.sha256) != 0 || size != (int64_t)w->before.text.len || r->len != 0)
-		return walk_bad(r, err, "not the same as the one before");
-	return 0;
-}
-
-/* A delta may not fit when it was made against something else than we have: the box has the whole by its hash. */
-static int dump_delta(struct walker *w, const struct journal_record *r, const char *sha256, int64_t size,
-		      struct err *err)
-{
-	struct err why = ERR_INIT;
-	if (w->before.sha256[0] == '\0')
-		return walk_bad(r, err, "a delta to nothing");
-	if (diff_apply_rcs(w->before.text.data, w->before.text.len, r->payload, r->len, &w->after.text, &why) == 0 &&
-	    checks(&w->after.text, sha256, size))
-		return 0;
-	if (!w->w.fetch)
-		return walk_bad(r, err, why.reach == ERR_NONE ? "SHA-256 does not check" : why.msg);
-	buf_reset(&w->after.text);
-	if (w->w.fetch(w->w.fetch_ctx, sha256, &w->after.text, err) < 0)
-		return err_ctx(err, "dump %.8s of step %s", sha256, w->step.version);
-	return checks(&w->after.text, sha256, size) ? 0
-						    : walk_bad(r, err, "SHA-256 does not check, nor does the whole");
-}
-
-static int dump_full(struct walker *w, const struct journal_record *r, const char *sha256, int64_t size,
-		     struct err *err)
-{
-	if (buf_add(&w->after.text, r->payload, r->len) < 0 || !checks(&w->after.text, sha256, size))
-		return walk_bad(r, err, "SHA-256 does not check");
-	return 0;
-}
-
-static int check_dump(struct walker *w, const struct journal_record *r, struct err *err)
-{
-	static const char *const forms[] = {"full", "delta", "same", NULL};
-	const char *form = NULL;
-	char sha256[SHA256_HEX];
-	int64_t size;
-	if (step_part(w, r, SEEN_DUMP, err) < 0 || walk_choice(r, "form", forms, &form, err) < 0 ||
-	    walk_word(r, "sha256", sha256, sizeof(sha256), err) < 0 ||
-	    journal_int(r, "size", 0, (int64_t)STORE_BLOB_MAX, &size, err) < 0)
-		return -1;
-	if (strspn(sha256, "0123456789abcdef") != SHA256_HEX - 1)
-		return walk_bad(r, err, "no SHA-256");
-	walk_dump_clear(&w->after);
-	int rc = form == forms[0]   ? dump_full(w, r, sha256, size, err)
-		 : form == forms[1] ? dump_delta(w, r, sha256, size, err)
-				    : dump_same(w, r, sha256, size, err);
-	/* A full one may come although nothing changed: the schema is not read again. */
-	w->same = strcmp(sha256, w->before.sha256) == 0;
-	memcpy(w->after.sha256, sha256, sizeof(sha256));
-	memcpy(w->step.dump, sha256, sizeof(sha256));
-	return rc;
-}
-
-static int keep_dump(struct walker *w, const struct journal_record *r, struct err *err)
-{
-	(void)r;
-	if (!w->same &&
-	    store_blob_put(w->w.db, w->after.sha256, w->after.text.data, w->after.text.len, w->before.sha256, err) < 0)
-		return -1;
-	return walk_keep_step(w, err);
-}
 /* ---- its end ---- */
-
-static const struct schema *dump_schema(struct walker *w, struct dump *d)
-{
-	struct err err = ERR_INIT;
-	if (!d->tried) {
-		d->tried = true;
-		const struct schema_text text = {.dump = d->text.data, .dump_len = d->text.len};
-		d->schema = schema_read(w->w.engine, &text, &err);
-		(void)snprintf(d->unreadable, sizeof(d->unreadable), "%.190s", err.msg);
-	}
-	return d->schema;
-}
 
 static bool is_bookkeeping(const char *table)
 {
@@ -239,7 +139,7 @@ static bool is_bookkeeping(const char *table)
 /* "110 tables, migrate_version": the tool's own are named, not counted. */
 static void describe_base(struct walker *w)
 {
-	const struct schema *s = dump_schema(w, &w->after);
+	const struct schema *s = walk_schema(w, &w->after);
 	AUTO_BUF own = buf_make(BRIEF_MAX);
 	size_t n = 0;
 	if (!s) {
@@ -269,7 +169,7 @@ static void describe_changes(struct walker *w, const struct schema *a, const str
 	(void)snprintf(w->brief, sizeof(w->brief), "%s", text.data);
 	buf_reset(&text);
 	schema_change_lines(cs, CHANGE_ALL, &text);
-	set_text(&w->step.changes, &text);
+	walk_set_text(&w->step.changes, &text);
 }
 
 /* What the step did to the schema: brief, and step.changes. */
@@ -280,14 +180,14 @@ static void describe(struct walker *w)
 		(void)snprintf(w->brief, sizeof(w->brief), "schema unknown");
 		return;
 	}
-	if (w->before.sha256[0] == '\0') {
+	if (w->before.dump.sha256[0] == '\0') {
 		describe_base(w);
 		return;
 	}
 	if (w->same)
 		return;
-	const struct schema *a = dump_schema(w, &w->before);
-	const struct schema *b = dump_schema(w, &w->after);
+	const struct schema *a = walk_schema(w, &w->before);
+	const struct schema *b = walk_schema(w, &w->after);
 	if (!a || !b) {
 		(void)snprintf(w->brief, sizeof(w->brief), "schema changed (not readable: %s)",
 			       b ? w->before.unreadable : w->after.unreadable);
@@ -303,7 +203,7 @@ static int classify(struct walker *w, bool ok, const char *why, struct err *err)
 	if (!ok && store_output_read(w->w.db, w->w.run, 's', w->step.n, 0, &output, err) < 0)
 		return -1;
 	/* Before step 0 there is nothing to compare with: an empty dump is as good as unchanged. */
-	bool changed = dumped && (w->before.sha256[0] ? !w->same : w->after.text.len > 0);
+	bool changed = dumped && (w->before.dump.sha256[0] ? !w->same : w->after.dump.text.len > 0);
 	struct outcome_signs signs = {
 		.base = w->step.n == 0,
 		.ok = ok,
@@ -368,22 +268,15 @@ static void tell_stepend(struct walker *w, const struct journal_record *r)
 	(void)r;
 	if (w->w.view->step_end)
 		w->w.view->step_end(w->w.view->ctx, &w->step, w->brief);
-	if ((w->seen & SEEN_DUMP) && !w->same) {
-		struct dump old = w->before;
-		w->before = w->after;
-		w->after = old;
-	}
-	walk_dump_clear(&w->after);
+	walk_look_next(w);
 }
 
 /* ---- the rules ---- */
 
 const struct rule walk_step_rules[] = {
 	{"step", PHASE_WALK, check_step, keep_step_begin, tell_step},
-	{"ran", PHASE_STEP, check_ran, keep_part, NULL},
-	{"at", PHASE_STEP, check_at, keep_part, NULL},
-	{"dump", PHASE_STEP, check_dump, keep_dump, NULL},
-	{"counts", PHASE_STEP, check_counts, keep_part, NULL},
+	{"ran", PHASE_STEP, check_ran, walk_keep_part, NULL},
+	{"at", PHASE_STEP, check_at, walk_keep_part, NULL},
 	{"look", PHASE_STEP, check_look, keep_look, tell_look},
 	{"stepend", PHASE_STEP, check_stepend, keep_stepend, tell_stepend},
 	{0},

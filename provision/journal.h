@@ -25,11 +25,13 @@
  *     ran      n= rc= ms= why=                  as of `end`
  *     at       n= len=                          payload: current version set, one a line (may be empty)
  *     dump     n= form= sha256= size= [len=]    form: full, delta (`diff -n` against the dump before), same (no len)
- *     counts   n= len=                          payload: "table<TAB>rows" lines
- *     look     n= rc= len=                      looking at the database did not work; payload: why
- *     stepend  n= ok=0|1 why=                   ok=0 stops the walk; why: ok, rc, noop, wrong, timeout, look
- *     done     ok=0|1 why= ms=                  the trailer, the only word of success; why: ok, task, step, stop,
- *                                               version, variant, no-down, disk, runner (it broke itself)
+ *     model    n= form= sha256= size= [len=]    what the database's catalogue says, told as dumps are; after `dump`
+ *     counts   n= len=                          payload: "table<TAB>rows<TAB>token<TAB>column=nulls…" lines. token:
+ * what changes when a table is written anew, or -; columns that hold no NULL are left out; names have \\ \t \n for
+ * these bytes look     n= rc= len=                      looking at the database did not work; payload: why stepend  n=
+ * ok=0|1 why=                   ok=0 stops the walk; why: ok, rc, noop, wrong, timeout, look done     ok=0|1 why= ms=
+ * the trailer, the only word of success; why: ok, task, step, stop, version, variant, no-down, disk, runner (it broke
+ * itself)
  */
 #ifndef STEPBOX_PROVISION_JOURNAL_H
 #define STEPBOX_PROVISION_JOURNAL_H

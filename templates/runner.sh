@@ -242,7 +242,7 @@ watch() {
 		doom=$((now + GRACE))
 		kill -s TERM -- "-$worker"
 	fi
-	sizes=$(wc -c "$out" "c.$slot" "$look.current" "$look/dump" "$look/counts" "$look/versions" 2>/dev/null)
+	sizes=$(wc -c "$out" "c.$slot" "$look.current" "$look/dump" "$look/model" "$look/counts" "$look/versions" 2>/dev/null)
 	sizes=${sizes##*"$NL"}
 	sizes=${sizes#"${sizes%%[! ]*}"}
 	if [ "${sizes%% *}" -gt "$FILES_MAX" ]; then
@@ -534,7 +534,8 @@ look_tell() { # N
 	[ -z "$known" ] || record_text "at n=$1" "${set#"$NL"}"
 	if [ -n "$look_done" ]; then
 		if [ -f "$look/dump" ]; then
-			tell_dump "$1" "$look/dump"
+			tell_text dump "$1" "$look/dump"
+			[ ! -s "$look/model" ] || tell_text model "$1" "$look/model"
 		else
 			look_fail 'looking at the database made no dump'
 		fi
@@ -545,36 +546,39 @@ look_tell() { # N
 	return 1
 }
 
-tell_dump() { # N FILE
+# Tells a text (a dump, a model) as a whole or as what changed since the last of its kind.
+tell_text() { # KIND N FILE
+	eval "told=\$${1}_before sha=\$${1}_sha size=\$${1}_size chain=\$${1}_chain"
 	form=full
-	if [ -n "$dump_before" ]; then
+	if [ -n "$told" ]; then
 		# Exact for every byte: lines end at LF only, and a last line without one stays so.
-		diff -a -n "$dump_before" "$2" >difference
+		diff -a -n "$told" "$3" >difference
 		case $? in
 		0)
-			record "dump n=$1 form=same sha256=$dump_sha size=$dump_size"
+			record "$1 n=$2 form=same sha256=$sha size=$size"
 			return
 			;;
 		1) [ "$chain" -ge "$CHAIN" ] || form='delta' ;;
 		esac
 	fi
 	# shellcheck disable=SC2046 # SIZE - SIZE NAME
-	set -- "$1" "$2" $(wc -c - difference <"$2" 2>/dev/null)
-	if [ "$3" -gt "$DUMP_MAX" ]; then
-		look_fail "a dump of $3 bytes: more than $DUMP_MAX"
+	set -- "$1" "$2" "$3" $(wc -c - difference <"$3" 2>/dev/null)
+	if [ "$4" -gt "$DUMP_MAX" ]; then
+		look_fail "a $1 of $4 bytes: more than $DUMP_MAX"
 		return
 	fi
-	[ "$form" = full ] || [ "$5" -lt "$3" ] || form=full
-	dump_size=$3 dump_sha=$(sha256sum <"$2")
-	dump_sha=${dump_sha%% *} dump_before=dumps/$dump_sha
-	{ [ "${#dump_sha}" -eq 64 ] && mv "$2" "$dump_before"; } || full
+	[ "$form" = full ] || [ "$6" -lt "$4" ] || form=full
+	size=$4 sha=$(sha256sum <"$3")
+	sha=${sha%% *} told=dumps/$sha
+	{ [ "${#sha}" -eq 64 ] && mv "$3" "$told"; } || full
 	if [ "$form" = full ]; then
 		chain=0
-		record_file "dump n=$1 form=full sha256=$dump_sha size=$dump_size" "$dump_before" "$3"
+		record_file "$1 n=$2 form=full sha256=$sha size=$size" "$told" "$4"
 	else
 		chain=$((chain + 1))
-		record_file "dump n=$1 form=delta sha256=$dump_sha size=$dump_size" difference "$5"
+		record_file "$1 n=$2 form=delta sha256=$sha size=$size" difference "$6"
 	fi
+	eval "${1}_before=\$told ${1}_sha=\$sha ${1}_size=\$size ${1}_chain=\$chain"
 }
 
 tell_counts() { # N FILE
@@ -739,7 +743,9 @@ walk_begin() {
 	contract="${contract}STATE=\$stepbox_state; export VERSION TARGET LIST LOOK STATE; set --; "
 	STATE=${D%/*}/state/${walk_tool##*/}
 	mkdir -p "$STATE" || full
-	dump_before='' dump_size=0 chain=0 variant='' set=$NL look_slot=0 i=1
+	dump_before='' dump_sha='' dump_size=0 dump_chain=0
+	model_before='' model_sha='' model_size=0 model_chain=0
+	variant='' set=$NL look_slot=0 i=1
 	# In memory where that is possible: making files is most of the rest of what a step costs.
 	mkdir "$memory" 2>/dev/null && looks=$memory
 	set --

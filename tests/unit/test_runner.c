@@ -448,15 +448,16 @@ static void apply(const struct buf *base, const char *delta, size_t len, struct 
 	buf_add(out, b, (size_t)(b_end - b));
 }
 
-/* Puts every dump together as the client does and checks length, hash and what the runner keeps. Returns how many of
- * each form there were. */
-static void check_dumps(const struct world *w, int *full, int *delta, int *same)
+/* Puts every dump (or model) together as the client does and checks length, hash and what the runner keeps. Returns how
+ * many of each form there were. */
+static void check_texts(const struct world *w, const char *kind, int *full, int *delta, int *same)
 {
+	AUTO_FREE char *begin = xasprintf("%s ", kind);
 	AUTO_BUF dump = buf_make(JOURNAL_MAX_PAYLOAD);
 	*full = *delta = *same = 0;
 	for (size_t i = 0; i < w->n; i++) {
 		const struct record *r = &w->records[i];
-		if (strncmp(r->head, "dump ", 5) != 0)
+		if (strncmp(r->head, begin, strlen(begin)) != 0)
 			continue;
 		if (strstr(r->head, "form=full")) {
 			++*full;
@@ -841,7 +842,7 @@ static void up_from_base_to_head(void **state)
 	assert_string_equal(payload(w, "counts n=4"), "t1\t2\nt2\t1\n");
 	assert_string_equal(payload(w, "dump n=2"), "CREATE TABLE t1 (a int, b text);\n");
 	int full, delta, same;
-	check_dumps(w, &full, &delta, &same);
+	check_texts(w, "dump", &full, &delta, &same);
 }
 
 static void one_up_one_down_from_where_the_database_is(void **state)
@@ -926,7 +927,7 @@ static void a_step_that_does_not_work_is_looked_at(void **state)
 	assert_non_null(strstr(payload(w, "out step=3"), "no such table: nowhere"));
 	assert_string_equal(payload(w, "at n=3"), "002\n");
 	int full, delta, same;
-	check_dumps(w, &full, &delta, &same);
+	check_texts(w, "dump", &full, &delta, &same);
 	assert_null(strstr(find(w, "dump n=3")->head, "form=same"));
 	expect(w, "stepend n=3 ok=0 why=rc");
 	expect(w, "done ok=0 why=step");
@@ -1220,7 +1221,7 @@ static void large_dumps_come_as_deltas(void **state)
 	plan_set_walk(w->plan, &t);
 	assert_int_equal(run(w), 0);
 	int full, delta, same;
-	check_dumps(w, &full, &delta, &same);
+	check_texts(w, "dump", &full, &delta, &same);
 	assert_int_equal(full, 2); /* 0 and 33 */
 	assert_int_equal(delta, 39);
 	assert_int_equal(same, 0);
@@ -1263,12 +1264,17 @@ static void dumps_survive_byte_for_byte(void **state)
 	t.up = "echo $VERSION >at";
 	t.current = NULL;
 	t.look = "cp at $LOOK/versions 2>/dev/null || : >$LOOK/versions; cp d$(cat at || echo 1) $LOOK/dump; "
+		 "cp d$(cat at >/dev/null && expr 41 - $(cat at) || echo 7) $LOOK/model; "
 		 "printf 'no last newline' >$LOOK/counts";
 	plan_set_walk(w->plan, &t);
 	assert_int_equal(run(w), 0);
 	int full, delta, same;
-	check_dumps(w, &full, &delta, &same);
+	check_texts(w, "dump", &full, &delta, &same);
 	assert_int_equal(full + delta + same, 41);
+	assert_true(delta > 10);
+	/* The description of the catalogue is a chain of its own; an empty one is none. */
+	check_texts(w, "model", &full, &delta, &same);
+	assert_true(full + delta + same > 30);
 	assert_true(delta > 10);
 	assert_string_equal(payload(w, "counts n=40"), "no last newline");
 }

@@ -133,20 +133,33 @@ static void rec_text(struct lab *l, const char *header, const char *text)
 	buf_addf(&l->journal, "%s\n", text);
 }
 
-static void rec_dump(struct lab *l, int n, const char *form, const char *text, const char *payload)
+static void rec_whole(struct lab *l, const char *kind, int n, const char *form, const char *text, const char *payload)
 {
 	char hash[SHA256_HEX];
 	sha256_hex(text, strlen(text), hash);
-	AUTO_FREE char *header = xasprintf("dump n=%d form=%s sha256=%s size=%zu", n, form, hash, strlen(text));
+	AUTO_FREE char *header = xasprintf("%s n=%d form=%s sha256=%s size=%zu", kind, n, form, hash, strlen(text));
 	if (payload)
 		rec_text(l, header, payload);
 	else
 		rec(l, "%s", header);
 }
 
+static void rec_dump(struct lab *l, int n, const char *form, const char *text, const char *payload)
+{
+	rec_whole(l, "dump", n, form, text, payload);
+}
+
+static void rec_model(struct lab *l, int n, const char *form, const char *text, const char *payload)
+{
+	rec_whole(l, "model", n, form, text, payload);
+}
+
 #define DUMP_0  "CREATE TABLE a (id INTEGER NOT NULL);\n"
 #define DUMP_1  DUMP_0 "CREATE TABLE b (id INTEGER NOT NULL);\n"
 #define DELTA_1 "a1 1\nCREATE TABLE b (id INTEGER NOT NULL);\n"
+
+#define MODEL_0 "table\ta\n"
+#define MODEL_1 MODEL_0 "table\tb\n"
 
 static void write_begin(struct lab *l, const char *walk)
 {
@@ -171,6 +184,7 @@ static void write_base(struct lab *l, const char *version)
 	rec(l, "ran n=0 rc=0 ms=4000 why=exit");
 	rec_text(l, "at n=0", "202\n");
 	rec_dump(l, 0, "full", DUMP_0, DUMP_0);
+	rec_model(l, 0, "full", MODEL_0, MODEL_0);
 	rec_text(l, "counts n=0", "a\t0\n");
 	rec(l, "stepend n=0 ok=1 why=ok");
 }
@@ -186,12 +200,14 @@ static void write_good(struct lab *l)
 	rec(l, "ran n=1 rc=0 ms=250 why=exit");
 	rec_text(l, "at n=1", "203\n");
 	rec_dump(l, 1, "delta", DUMP_1, DELTA_1);
+	rec_model(l, 1, "delta", MODEL_1, "a1 1\ntable\tb\n");
 	rec_text(l, "counts n=1", "a\t0\nb\t0\n");
 	rec(l, "stepend n=1 ok=1 why=ok");
 	write_step(l, 2, "204", "up");
 	rec(l, "ran n=2 rc=0 ms=240 why=exit");
 	rec_text(l, "at n=2", "204\n");
 	rec_dump(l, 2, "same", DUMP_1, NULL);
+	rec_model(l, 2, "same", MODEL_1, NULL);
 	rec(l, "stepend n=2 ok=1 why=ok");
 	rec(l, "done ok=1 why=ok ms=9000");
 }
@@ -282,7 +298,34 @@ static void test_good(void **state)
 	AUTO_BUF dump = buf_make(STORE_BLOB_MAX);
 	assert_int_equal(store_blob_get(l.db, s.dump, &dump, &err), 0);
 	assert_string_equal(dump.data, DUMP_1);
+	buf_reset(&dump);
+	assert_int_equal(store_blob_get(l.db, s.model, &dump, &err), 0);
+	assert_string_equal(dump.data, MODEL_1);
 	step_finish(&s);
+}
+
+/* What the dump does not show, the catalogue may: the step changed something. */
+static void test_only_the_model(void **state)
+{
+	(void)state;
+	AUTO_LAB l;
+	lab_open(&l);
+	write_begin(&l, "from=202 to=204 dir=up n=2");
+	write_base(&l, "202");
+	for (int n = 1; n <= 2; n++) {
+		AUTO_FREE char *at = xasprintf("at n=%d", n);
+		write_step(&l, n, n == 1 ? "203" : "204", "up");
+		rec(&l, "ran n=%d rc=0 ms=250 why=exit", n);
+		rec_text(&l, at, n == 1 ? "203\n" : "204\n");
+		rec_dump(&l, n, n == 1 ? "same" : "full", DUMP_0, n == 1 ? NULL : DUMP_0);
+		rec_model(&l, n, n == 1 ? "delta" : "same", MODEL_1, n == 1 ? "a1 1\ntable\tb\n" : NULL);
+		rec(&l, "stepend n=%d ok=1 why=ok", n);
+	}
+	rec(&l, "done ok=1 why=ok ms=9000");
+	follow_all(&l, NULL);
+	expect_outcome(&l, 1, OUTCOME_APPLIED);
+	expect_outcome(&l, 2, OUTCOME_APPLIED_EMPTY);
+	assert_non_null(strstr(l.told.data, "stepend 1 applied: only the text of the schema\n"));
 }
 
 /* Everything a run leaves in the store, as text. */
@@ -695,6 +738,9 @@ static void test_lies(void **state)
 	lie_after("dump", 2, "dump n=1 form=delta sha256=" HASH " size=3", "a1 1\nx\n", "does not check");
 	lie_after("dump", 2, "dump n=1 form=delta sha256=" HASH " size=3", "garbage", "not a command");
 	lie_after("dump", 2, "dump n=1 form=same sha256=" HASH " size=3", NULL, "not the same");
+	lie_after("at", 2, "model n=1 form=full sha256=" HASH " size=3", "abc", "before the dump");
+	lie_after("model", 2, "model n=1 form=delta sha256=" HASH " size=3", "garbage", "not a command");
+	lie_after("counts", 2, "model n=1 form=same sha256=" HASH " size=3", NULL, "twice in one step");
 }
 
 /* ok=1 for a command that told otherwise. */
@@ -813,25 +859,16 @@ static void test_bad_pattern(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_reattach),
-		cmocka_unit_test(test_reattach_done),
-		cmocka_unit_test(test_outcomes),
-		cmocka_unit_test(test_base_fails),
-		cmocka_unit_test(test_task_fails),
-		cmocka_unit_test(test_machine),
-		cmocka_unit_test(test_questions),
-		cmocka_unit_test(test_question_times_out),
-		cmocka_unit_test(test_stopped),
-		cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_down),
-		cmocka_unit_test(test_lies),
-		cmocka_unit_test(test_ok_contradicts),
-		cmocka_unit_test(test_endless_output),
-		cmocka_unit_test(test_fetch),
-		cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_two_followers),
-		cmocka_unit_test(test_bad_pattern),
+		cmocka_unit_test(test_good),           cmocka_unit_test(test_only_the_model),
+		cmocka_unit_test(test_reattach),       cmocka_unit_test(test_reattach_done),
+		cmocka_unit_test(test_outcomes),       cmocka_unit_test(test_base_fails),
+		cmocka_unit_test(test_task_fails),     cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_questions),      cmocka_unit_test(test_question_times_out),
+		cmocka_unit_test(test_stopped),        cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_down),           cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_ok_contradicts), cmocka_unit_test(test_endless_output),
+		cmocka_unit_test(test_fetch),          cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_two_followers),  cmocka_unit_test(test_bad_pattern),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
