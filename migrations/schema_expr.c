@@ -40,7 +40,7 @@ struct expr {
 	int depth;
 	bool bad;
 	struct schema *memory;
-	size_t printed;
+	size_t printed, limit; /* of the output */
 };
 
 /* ---- nodes ---- */
@@ -134,12 +134,11 @@ static bool next_is(const struct expr *e, const char *word)
 	return sql_next(&lx, &t) && sql_is(&t, word);
 }
 
-struct operator
-{
+struct symbol {
 	const char *spelled, *meant;
 	enum level level;
 };
-static const struct operator operators[] = {
+static const struct symbol symbols[] = {
 	{"!~~*", "not ilike", L_COMPARE},
 	{"!~~", "not like", L_COMPARE},
 	{"~~*", "ilike", L_COMPARE},
@@ -177,20 +176,20 @@ static const struct operator operators[] = {
 };
 
 /* The operator at the current token, or NULL; not taken. */
-static const struct operator* operator_here(const struct expr *e)
+static const struct symbol *symbol_here(const struct expr *e)
 {
 	if (e->t.kind != SQL_PUNCT)
 		return NULL;
 	size_t left = (size_t)(e->lx.end - e->t.s);
-	for (size_t i = 0; i < ARRAY_SIZE(operators); i++) {
-		size_t n = strlen(operators[i].spelled);
-		if (n <= left && memcmp(e->t.s, operators[i].spelled, n) == 0)
-			return &operators[i];
+	for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
+		size_t n = strlen(symbols[i].spelled);
+		if (n <= left && memcmp(e->t.s, symbols[i].spelled, n) == 0)
+			return &symbols[i];
 	}
 	return NULL;
 }
 
-static void take_operator(struct expr *e, const struct operator* op)
+static void take_symbol(struct expr *e, const struct symbol *op)
 {
 	e->lx.p = e->t.s + strlen(op->spelled);
 	advance(e);
@@ -561,12 +560,12 @@ static bool more(struct expr *e, struct node **a, enum level level)
 		return true;
 	}
 	struct node *n = level <= L_COMPARE ? word_operator(e, *a) : NULL;
-	const struct operator* op = n ? NULL : operator_here(e);
+	const struct symbol *op = n ? NULL : symbol_here(e);
 	if (n)
 		*a = n;
 	if (!op || op->level < level)
 		return n != NULL;
-	take_operator(e, op);
+	take_symbol(e, op);
 	struct node *b = expression(e, op->level + 1);
 	*a = op->level == L_COMPARE ? compare(e, op->meant, *a, b) : join(e, op->level, op->meant, *a, b);
 	return true;
@@ -643,7 +642,7 @@ static void print_bare(struct expr *e, const struct node *n, struct buf *out)
 static void print(struct expr *e, const struct node *n, enum level level, struct buf *out)
 {
 	/* What is shared may be printed often; a - b + c - d … is read in a loop, but printed by recursion. */
-	if (++e->printed > MAX_PRINTED || e->depth > MAX_NESTED)
+	if (++e->printed > MAX_PRINTED || e->depth > MAX_NESTED || out->len > e->limit)
 		e->bad = true;
 	if (e->bad)
 		return;
@@ -666,6 +665,7 @@ void canon_expression(const char *text, struct buf *out)
 		const struct node *n = expression(&e, L_OR);
 		e.bad |= e.t.kind != SQL_END;
 		e.depth = 0;
+		e.limit = begin + 4 * len + MAX_NESTED;
 		print(&e, n, L_OR, out);
 	}
 	if (e.bad) {
