@@ -54,6 +54,9 @@ static struct schema_change *room(struct differ *d, enum change_class class)
 
 void note(struct differ *d, const struct schema_change *c, const char *prefix, const char *between, const char *detail)
 {
+	const char *place = c->table && c->table[0] ? c->table : c->name;
+	if (d->o->table && strcasecmp(place ? place : "", d->o->table) != 0)
+		return;
 	if (is_ignored(d, c)) {
 		d->out->ignored++;
 		return;

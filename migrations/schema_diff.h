@@ -117,6 +117,8 @@ struct schema_diff_options {
 	uint64_t ignore_fields, ignore_kinds, ignore_classes;
 	/* Tables (and what belongs to them) to be kept apart: NULL-terminated, any letter case; NULL: none. */
 	const char *const *skip_tables;
+	/* Only what belongs to this table (or is named so), any letter case; NULL: all. */
+	const char *table;
 	/* Types that are to be the same across engines, "varchar(39)=inet", besides schema_equates. */
 	const char *const *equates;
 	size_t n_equates;
