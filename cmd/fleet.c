@@ -80,7 +80,8 @@ static int ship_load(struct ship *s, const struct fleet_order *o, size_t index, 
 		return -1;
 	int rc = o->json ? recipe_from_json(&s->recipe, o->json, &s->sets, err)
 			 : recipe_load(&s->recipe, o->path, &s->sets, err);
-	memcpy(s->recipe.variant, name, sizeof(name));
+	snprintf(s->recipe.variant, sizeof(s->recipe.variant), "%s%s%s", o->label ? o->label : "",
+		 o->label && *name ? " " : "", name);
 	if (rc == 0 && !s->recipe.tool)
 		return err_set(err, ERR_USER, 0, "%s: the recipe has no migrations: `stepbox up` boots it without",
 			       s->recipe.name);
@@ -100,6 +101,21 @@ int fleet_add(struct fleet *f, const struct fleet_order *order, struct err *err)
 			return -1;
 	}
 	return 0;
+}
+
+/* Runs get their ids in the order of the ships, whoever is ready first: A is nova-1, B is nova-2. */
+static void take_turn(struct job *job, bool over)
+{
+	struct ship *s = job->turn_ctx;
+	struct fleet *f = s->fleet;
+	pthread_mutex_lock(&f->lock);
+	while (f->turn < s->place)
+		pthread_cond_wait(&f->next, &f->lock);
+	if (over) {
+		f->turn = s->place + 1;
+		pthread_cond_broadcast(&f->next);
+	}
+	pthread_mutex_unlock(&f->lock);
 }
 
 static void *job_thread(void *arg)
@@ -122,13 +138,20 @@ int fleet_worse(int a, int b)
 int fleet_run(struct fleet *f, const struct fleet_run *how)
 {
 	int code = 0;
+	f->turn = 0;
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->next, NULL);
 	for (size_t i = 0; i < f->n; i++) {
 		struct ship *s = f->ships[i];
 		s->job = (struct job){.db = how->db,
 				      .screen = how->screen,
 				      .recipe = &s->recipe,
 				      .what = how->what,
-				      .keep = how->keep};
+				      .keep = how->keep,
+				      .turn = take_turn,
+				      .turn_ctx = s};
+		s->fleet = f;
+		s->place = i;
 		s->started = f->n > 1 && pthread_create(&s->thread, NULL, job_thread, &s->job) == 0;
 		if (!s->started)
 			job_run(&s->job);
@@ -138,5 +161,7 @@ int fleet_run(struct fleet *f, const struct fleet_run *how)
 			pthread_join(f->ships[i]->thread, NULL);
 		code = fleet_worse(f->ships[i]->job.exit_code, code);
 	}
+	pthread_cond_destroy(&f->next);
+	pthread_mutex_destroy(&f->lock);
 	return code;
 }

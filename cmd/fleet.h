@@ -20,11 +20,17 @@ struct ship {
 	size_t n_text;
 	pthread_t thread;
 	bool started;
+	struct fleet *fleet; /* borrowed, while it runs */
+	size_t place;
 };
 
 struct fleet {
 	struct ship *ships[FLEET_MAX]; /* owned */
 	size_t n;
+	/* While it runs: whose turn it is to get an id. */
+	pthread_mutex_t lock;
+	pthread_cond_t next;
+	size_t turn;
 };
 void fleet_finish(struct fleet *f);
 
@@ -35,6 +41,7 @@ struct fleet_order {
 	struct opt_list set;   /* --set; what the caller adds must outlive the fleet's loading only */
 	struct opt_list vary;  /* --vary: one ship per combination of values */
 	const char *from, *to; /* or NULL */
+	const char *label;     /* what is special about it, for people; NULL: what vary makes of it */
 };
 /* Adds the recipe, or one ship for each combination that `vary` makes of it. ERR_USER when something does not fit. */
 int fleet_add(struct fleet *f, const struct fleet_order *order, struct err *err) MUST_USE;

@@ -240,6 +240,8 @@ static int prepare(struct life *l, struct job *job, struct err *err)
 	snprintf(l->run.engine, sizeof(l->run.engine), "%s", r->engine);
 	random_hex(l->run.nonce, JOURNAL_NONCE_LEN / 2);
 	AUTO_FREE char *text = recipe_json(r);
+	if (job->turn)
+		job->turn(job, false);
 	if (store_run_add(l->db, &l->run, text, err) < 0)
 		return -1;
 	snprintf(job->run, sizeof(job->run), "%s", l->run.id);
@@ -429,7 +431,7 @@ static void say_end(struct life *l, const char *status, const char *why, const c
 		return;
 	}
 	AUTO_FREE char *tail = xasprintf("%s%s%s", why, *why && *box ? "; " : "", box);
-	pane_result(l->pane, "%s: %s in %s%s%s", l->run.id, status, span, *tail ? ": " : "", tail);
+	pane_verdict(l->pane, "%s: %s in %s%s%s", l->run.id, status, span, *tail ? ": " : "", tail);
 }
 
 /* Whatever happened: the run gets its end in the store, the box its end (or its stay), the user one line. */
@@ -495,6 +497,8 @@ void job_run(struct job *job)
 	}
 	if (rc == 0)
 		rc = prepare(&l, job, &err);
+	if (job->turn)
+		job->turn(job, true);
 	if (rc == 0 && l.boots)
 		rc = boot(&l, &err);
 	if (rc == 0)

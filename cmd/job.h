@@ -19,6 +19,10 @@ struct job {
 	enum keep keep;
 	const char *to;  /* COMPILE_WALK: where to, or NULL */
 	const char *box; /* COMPILE_WALK: the living box to step on */
+	/* Of several jobs: called before the run gets its id, and (over) once it has one or will get none, so that ids
+	 * can be given in order. NULL: no matter. */
+	void (*turn)(struct job *job, bool over);
+	void *turn_ctx;
 
 	/* filled by job_run() */
 	char run[64];

@@ -69,6 +69,7 @@ static const struct rule {
 	{"/migrations", "to", K_TEXT},
 	{"/migrations", "match", K_MATCH},
 	{"/migrations", "timeout", K_SPAN},
+	{"/migrations", "fresh", K_TEXT},
 };
 
 #define MAX_RULES_OF_PARENT 32
@@ -417,6 +418,19 @@ static int apply_overrides(struct recipe *r, struct adapter *a, const char *sect
 	return 0;
 }
 
+/* migrations.fresh is the command of the tool that makes the whole schema at once. Such a side of a comparison is made
+ * of a recipe for another tool (migrations.tool=fresh), whose keys are not this one's. */
+#define FRESH_TOOL "fresh"
+
+static int apply_fresh(struct recipe *r, struct err *err)
+{
+	const char *command = get2(r, "migrations", "fresh");
+	if (!command || !*command)
+		return yaml_err(&r->y, "/migrations", err,
+				"fresh: missing: the command that makes the whole schema at once");
+	return adapter_override(r->tool_adapter, "fresh", command, err);
+}
+
 static int load_adapters(struct recipe *r, struct err *err)
 {
 	const json_t *db = json_object_get(r->y.root, "database");
@@ -437,6 +451,8 @@ static int load_adapters(struct recipe *r, struct err *err)
 	r->tool_adapter = adapter_load_tool(r->tool, &why);
 	if (!r->tool_adapter)
 		return yaml_err(&r->y, "/migrations/tool", err, "%s", why.msg);
+	if (strcmp(r->tool, FRESH_TOOL) == 0)
+		return apply_fresh(r, err);
 	return apply_overrides(r, r->tool_adapter, "migrations", NULL, err);
 }
 

@@ -32,6 +32,7 @@ struct screen {
 	bool ticking, ending;
 	bool live; /* stderr is a terminal that may be redrawn */
 	bool json, verbose, quiet, several;
+	bool aside; /* screen_set_aside() */
 	bool shown; /* a live line stands at the cursor */
 	struct pane *panes[MAX_PANES];
 	size_t n_panes;
@@ -244,7 +245,9 @@ static void stay(struct pane *p, FILE *f, const char *fmt, va_list ap)
 	pthread_mutex_lock(&s->lock);
 	erase(s);
 	fflush(stderr);
-	if (s->several && p->tag[0])
+	size_t tag = strlen(p->tag);
+	/* Some lines name their run in any case. */
+	if (s->several && tag && (strncmp(safe.data, p->tag, tag) != 0 || safe.data[tag] != ':'))
 		fprintf(f, "%s: ", p->tag);
 	fprintf(f, "%s\n", safe.data);
 	fflush(f);
@@ -265,10 +268,20 @@ void pane_progress(struct pane *p, const char *fmt, ...)
 void pane_result(struct pane *p, const char *fmt, ...)
 {
 	va_list ap;
-	if (p->screen->json)
+	if (p->screen->aside ? !p->screen->verbose : p->screen->json)
 		return;
 	va_start(ap, fmt);
-	stay(p, stdout, fmt, ap);
+	stay(p, p->screen->aside ? stderr : stdout, fmt, ap);
+	va_end(ap);
+}
+
+void pane_verdict(struct pane *p, const char *fmt, ...)
+{
+	va_list ap;
+	if (p->screen->aside ? p->screen->quiet : p->screen->json)
+		return;
+	va_start(ap, fmt);
+	stay(p, p->screen->aside ? stderr : stdout, fmt, ap);
 	va_end(ap);
 }
 
@@ -310,7 +323,7 @@ void pane_output(struct pane *p, const char *data, size_t len, size_t max_lines)
 void pane_json(struct pane *p, json_t *object)
 {
 	struct screen *s = p->screen;
-	if (s->json) {
+	if (s->json && !s->aside) {
 		char *text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
 		pthread_mutex_lock(&s->lock);
 		erase(s);
@@ -323,6 +336,11 @@ void pane_json(struct pane *p, json_t *object)
 		free(text);
 	}
 	json_decref(object);
+}
+
+void screen_set_aside(struct screen *s)
+{
+	s->aside = true;
 }
 
 bool screen_is_json(const struct screen *s)
