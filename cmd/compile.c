@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/template.h"
 #include "base/text.h"
+#include "cmd/recipe_data.h"
 #include "provision/source.h"
 
 #define MAX_WORDS          2000
@@ -250,7 +251,11 @@ static int add_walk(struct compiler *c, const char *from, const char *to, struct
 		w.from = from;
 		w.to = to;
 		w.timeout_s = c->r->step_timeout_s;
-		plan_set_walk(c->plan, &w);
+		rc = recipe_data_walk(c->r, c->vars, &w, keep, err);
+		w.roundtrip &= strcmp(from, "current") != 0; /* `step` goes where it is told to */
+		if (rc == 0)
+			plan_set_walk(c->plan, &w);
+		free((void *)(uintptr_t)w.before);
 	} else {
 		err_ctx(err, "%s", c->r->y.name);
 	}

@@ -56,8 +56,7 @@ struct life {
 	struct walk_view view;
 	struct walker *walker;
 	int64_t n_steps;
-	size_t version_width;
-	struct step before; /* the step before, for its row counts */
+	struct report_steps steps;
 	mono_ms began;
 };
 
@@ -165,15 +164,16 @@ static void on_walk(void *ctx, const char *from, const char *to, const char *dir
 {
 	struct life *l = ctx;
 	l->n_steps = n;
-	l->version_width = report_version_width(from, report_version_width(to, l->version_width));
+	l->steps.width = report_version_width(from, report_version_width(to, l->steps.width));
 	pane_progress(l->pane, "  %-9s %s on %s, %s from %s to %s: %lld step%s", "walk", l->run.tool, l->run.engine,
-		      dir, from, to, (long long)n, n == 1 ? "" : "s");
+		      strcmp(dir, "roundtrip") == 0 ? "up, down and up again" : dir, from, to, (long long)n,
+		      n == 1 ? "" : "s");
 }
 
 static void on_step(void *ctx, int64_t n, const char *version, const char *dir)
 {
 	struct life *l = ctx;
-	l->version_width = report_version_width(version, l->version_width);
+	l->steps.width = report_version_width(version, l->steps.width);
 	AUTO_FREE char *what =
 		n ? xasprintf("step %lld of %lld: %s %s", (long long)n, (long long)l->n_steps, dir, version)
 		  : xasprintf("before the first step: %s", version);
@@ -192,11 +192,14 @@ static void on_output(void *ctx, char kind, int64_t n, const char *data, size_t 
 static void on_step_end(void *ctx, const struct step *s, const char *brief)
 {
 	struct life *l = ctx;
-	AUTO_BUF line = buf_make(BUF_TEXT_MAX);
-	report_step_line(s, l->before.counts ? &l->before : NULL, brief, l->version_width, &line);
-	pane_result(l->pane, "%s", line.data);
-	free(l->before.counts);
-	l->before.counts = xstrdup(s->counts);
+	AUTO_BUF lines = buf_make(BUF_TEXT_MAX);
+	l->steps.verbose = screen_is_verbose(l->screen);
+	report_step(&l->steps, s, brief, &lines);
+	for (const char *p = lines.data; *p;) {
+		size_t n = strcspn(p, "\n");
+		pane_result(l->pane, "%.*s", (int)n, p);
+		p += n + (p[n] == '\n');
+	}
 	json_t *o = report_step_json(s);
 	json_object_set_new(o, "event", json_string("step"));
 	json_object_set_new(o, "run", json_string(l->run.id));
@@ -322,6 +325,7 @@ static int fly(struct life *l, bool launch, struct err *err)
 		.db = l->db,
 		.refused = tool ? adapter_get(tool, "refused") : NULL,
 		.env_failed = tool ? adapter_get(tool, "env_failed") : NULL,
+		.limits = l->recipe->limits,
 		.view = &l->view,
 		.fetch = fetch_dump,
 		.fetch_ctx = &fetch,
@@ -430,6 +434,10 @@ static void say_end(struct life *l, const char *status, const char *why, const c
 		log_err(l->run.id[0] ? l->run.id : "stepbox", "%s%s%s", why, *box ? "; " : "", box);
 		return;
 	}
+	AUTO_BUF trips = buf_make(BUF_TEXT_MAX);
+	struct err ignored = ERR_INIT;
+	if (l->run.id[0] && report_trips(l->db, l->run.id, &trips, &ignored) == 0 && trips.len)
+		pane_result(l->pane, "%s: %s", l->run.id, trips.data);
 	AUTO_FREE char *tail = xasprintf("%s%s%s", why, *why && *box ? "; " : "", box);
 	pane_verdict(l->pane, "%s: %s in %s%s%s", l->run.id, status, span, *tail ? ": " : "", tail);
 }
@@ -471,7 +479,7 @@ static void life_finish(struct life *l)
 	walker_free(l->walker);
 	plan_free(l->plan);
 	fd_closep(&l->payload_fd);
-	free(l->before.counts);
+	report_steps_finish(&l->steps);
 	pane_free(l->pane);
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/text.h"
+#include "cmd/recipe_data.h"
 
 /* What may stand at a key. */
 enum kind {
@@ -27,6 +28,7 @@ enum kind {
 	K_PORT,   /* 1 … 65535 */
 	K_FLAG,   /* true or false */
 	K_USER,   /* the name of a login user */
+	K_DATA,   /* checked in recipe_data.c */
 	K_DB,     /* an engine's name, or a mapping {engine, …options of its adapter} */
 	K_ADAPTER /* the keys below, and those of the tool's adapter */
 };
@@ -44,6 +46,8 @@ static const struct rule {
 	{"", "env", K_FREE},
 	{"", "database", K_DB},
 	{"", "migrations", K_ADAPTER},
+	{"", "seed", K_DATA},
+	{"", "limits", K_DATA},
 	{"/box", "cloud", K_TEXT},
 	{"/box", "image", K_TEXT},
 	{"/box", "flavor", K_FLAVOR},
@@ -70,6 +74,7 @@ static const struct rule {
 	{"/migrations", "match", K_MATCH},
 	{"/migrations", "timeout", K_SPAN},
 	{"/migrations", "fresh", K_TEXT},
+	{"/migrations", "roundtrip", K_FLAG},
 };
 
 #define MAX_RULES_OF_PARENT 32
@@ -372,6 +377,8 @@ static int check_value(const struct recipe *r, const struct rule *rule, const ch
 		return check_flag(r, ptr, rule->key, v, err);
 	case K_USER:
 		return check_user(r, ptr, rule->key, v, err);
+	case K_DATA:
+		return 0;
 	case K_DB:
 		if (!json_is_string(v) && !scalar(json_object_get(v, "engine")))
 			return yaml_err(&r->y, ptr, err,
@@ -610,7 +617,7 @@ static int recipe_check(struct recipe *r, struct err *err)
 	r->to = get2(r, "migrations", "to");
 	r->from = r->from ? r->from : "base";
 	r->to = r->to ? r->to : "head";
-	if (check_packages(r, err) < 0 || load_adapters(r, err) < 0)
+	if (check_packages(r, err) < 0 || load_adapters(r, err) < 0 || recipe_data_check(r, err) < 0)
 		return -1;
 	if (resolve_source(r, err) < 0)
 		return -1;
@@ -720,6 +727,7 @@ void recipe_finish(struct recipe *r)
 {
 	adapter_free(r->tool_adapter);
 	adapter_free(r->db_adapter);
+	limits_free(r->limits);
 	free(r->local_path);
 	free(r->dir);
 	yaml_finish(&r->y);

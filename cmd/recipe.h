@@ -13,6 +13,7 @@
 #include "cloud/cloud.h"
 #include "cmd/opt.h"
 #include "migrations/adapter.h"
+#include "migrations/limits.h"
 
 #define RECIPE_DEFAULT_NAME "stepbox.yaml"
 
@@ -31,6 +32,9 @@ struct recipe {
 	const char *tool, *engine; /* tool NULL: no migrations (up only) */
 	const char *from, *to;
 	int64_t step_timeout_s, setup_timeout_s;
+	bool roundtrip;
+	int64_t seed_rows, seed; /* of the generator; rows 0: nothing is filled in by itself */
+	struct limits *limits;   /* owned */
 	struct adapter *tool_adapter, *db_adapter; /* owned; the recipe's overrides are applied */
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "migrations/rows.h"
 
 #define TITLE_COLUMNS       58
 #define VERSION_MIN_COLUMNS 4
@@ -112,7 +113,7 @@ size_t report_version_width(const char *version, size_t width)
 }
 
 /* The count of a table in "table<TAB>rows" lines; 0 when it is not there. */
-static int64_t rows_of(const char *counts, const char *table, size_t len)
+static int64_t count_of(const char *counts, const char *table, size_t len)
 {
 	for (const char *p = counts; *p;) {
 		size_t n = strcspn(p, "\n");
@@ -138,7 +139,7 @@ void report_rows(const char *before, const char *after, struct buf *out)
 	for (size_t side = 0; side < ARRAY_SIZE(sides); side++) {
 		for (const char *p = sides[side]; *p;) {
 			size_t n = strcspn(p, "\n"), len = strcspn(p, "\t\n");
-			int64_t was = rows_of(before, p, len), is = rows_of(after, p, len);
+			int64_t was = count_of(before, p, len), is = count_of(after, p, len);
 			AUTO_FREE char *key = xasprintf("%.*s\t", (int)len, p);
 			if (len < n && (side == 0 || (is == 0 && was != 0 && !strstr(after, key))))
 				add_rows(out, &told, p, len, is - was);
@@ -147,6 +148,17 @@ void report_rows(const char *before, const char *after, struct buf *out)
 	}
 	if (told > ROWS_TOLD)
 		buf_addf(out, " and %zu more", told - ROWS_TOLD);
+}
+
+/* "seeded: 12 tables, 240 rows". What could not be filled has lines of its own. */
+static void add_seeded(struct buf *out, const char *seeded, bool more)
+{
+	int64_t rows;
+	CLEANUP(rows_freep) struct rows *filled = rows_read(seeded);
+	size_t tables = rows_filled(filled, &rows);
+	if (tables)
+		buf_addf(out, "%sseeded: %zu table%s, %lld row%s", more ? "; " : "", tables, tables == 1 ? "" : "s",
+			 (long long)rows, rows == 1 ? "" : "s");
 }
 
 void report_step_line(const struct step *s, const struct step *before, const char *brief, size_t width, struct buf *out)
@@ -162,14 +174,194 @@ void report_step_line(const struct step *s, const struct step *before, const cha
 	if (s->outcome != OUTCOME_BASE)
 		add_span(s->ms, span);
 	buf_addf(out, "  %-14s %8s  %s", outcome_name(s->outcome), span, safe.data);
-	if (before && s->outcome != OUTCOME_BASE)
-		report_rows(before->counts, s->counts, &rows);
+	if (before && s->outcome != OUTCOME_BASE) {
+		AUTO_FREE char *filled = *s->seeded ? rows_plus(before->counts, s->seeded) : xstrdup(before->counts);
+		report_rows(filled, s->counts, &rows);
+	}
 	if (rows.len)
 		buf_addf(out, "%srows: %s", safe.len ? "; " : "", rows.data);
+	add_seeded(out, s->seeded, safe.len || rows.len);
 	if (s->outcome != OUTCOME_RUNNING && !outcome_is_good(s->outcome) && s->rc > 0)
 		buf_addf(out, "%sexit code %lld", safe.len ? "; " : "", (long long)s->rc);
 	while (out->len && out->data[out->len - 1] == ' ')
 		out->data[--out->len] = '\0';
+}
+
+/* ---- steps with their round trips and findings ---- */
+
+static void add_findings(struct buf *out, const char *findings)
+{
+	for (const char *p = findings; *p;) {
+		AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
+		size_t n = strcspn(p, "\n");
+		bool note = strncmp(p, "note: ", 6) == 0;
+		const char *text = strncmp(p, "trip: ", 6) == 0 || note ? p + 6 : p;
+		text_safe_line(&safe, text, (size_t)(p + n - text), 300);
+		buf_addf(out, "      %s %s\n", note ? "·" : "!", safe.data);
+		p += n + (p[n] == '\n');
+	}
+}
+
+/* Tables that could not be filled, with the database's own words. */
+static void add_unfilled(struct buf *out, const char *seeded)
+{
+	for (const char *p = seeded; *p;) {
+		size_t n = strcspn(p, "\n"), table = strcspn(p, "\t\n");
+		const char *rows = p + table + (table < n), *message = memchr(rows, '\t', (size_t)(p + n - rows));
+		if (message) {
+			AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
+			text_safe_line(&safe, p, table, 100);
+			buf_adds(&safe, ": ");
+			text_safe_line(&safe, message + 1, (size_t)(p + n - message - 1), 300);
+			buf_addf(out, "      · not filled: %s\n", safe.data);
+		}
+		p += n + (p[n] == '\n');
+	}
+}
+
+static const char *trip_text(const char *trip)
+{
+	static const char *const texts[][2] = {
+		{"clean", "leaves no trace"},
+		{"cosmetic", "only the text of the schema differs"},
+		{"refused", "the tool does not go down here"},
+		{"differs", "is another schema after going up again"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (strcmp(texts[i][0], trip) == 0)
+			return texts[i][1];
+	return "";
+}
+
+static void add_trip(struct report_steps *r, const struct step *s, struct buf *out)
+{
+	char span[32] = "";
+	AUTO_BUF version = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF trip = buf_make(BUF_TEXT_MAX);
+	text_safe_line(&version, s->version, strlen(s->version), 60);
+	text_safe_line(&trip, s->trip, strlen(s->trip), sizeof(s->trip));
+	add_span(r->ms, span);
+	buf_adds(out, " ↕ ");
+	pad(out, version.data, r->width);
+	buf_addf(out, "  %-14s %8s  %s", trip.data, span, trip_text(trip.data));
+	while (out->data[out->len - 1] == ' ')
+		out->data[--out->len] = '\0';
+	buf_addc(out, '\n');
+}
+
+void report_step(struct report_steps *r, const struct step *s, const char *brief, struct buf *out)
+{
+	struct step before = {.counts = r->counts};
+	bool quiet = s->leg > 1 && !r->verbose && !(s->leg == 4 && !outcome_is_good(s->outcome));
+	if (!quiet) {
+		report_step_line(s, r->counts ? &before : NULL, brief, r->width, out);
+		buf_addc(out, '\n');
+		add_unfilled(out, s->seeded);
+	}
+	if (s->leg == 2 || s->leg == 3) {
+		char *pending = xasprintf("%s%s", r->pending ? r->pending : "", s->findings);
+		free(r->pending);
+		r->pending = pending;
+		r->ms += s->ms;
+	} else {
+		add_findings(out, s->findings);
+	}
+	if (*s->trip) {
+		add_trip(r, s, out);
+		add_findings(out, r->pending ? r->pending : "");
+	}
+	if (*s->trip || s->leg < 2) {
+		mem_freep(&r->pending);
+		r->ms = 0;
+	}
+	free(r->counts);
+	r->counts = xstrdup(s->counts);
+}
+
+void report_steps_finish(struct report_steps *r)
+{
+	mem_freep(&r->counts);
+	mem_freep(&r->pending);
+}
+
+enum { MAX_VERDICTS = 64 };
+
+struct verdicts {
+	struct verdict {
+		char trip[32];
+		size_t n;
+	} v[MAX_VERDICTS];
+	size_t n, trips;
+};
+
+static int count_trip(const struct step *s, void *ctx)
+{
+	struct verdicts *all = ctx;
+	size_t i = 0;
+	all->trips += s->leg == 1;
+	if (!*s->trip)
+		return 0;
+	while (i < all->n && strcmp(all->v[i].trip, s->trip) != 0)
+		i++;
+	if (i == MAX_VERDICTS)
+		return 0;
+	if (i == all->n)
+		snprintf(all->v[all->n++].trip, sizeof(all->v[0].trip), "%s", s->trip);
+	all->v[i].n++;
+	return 0;
+}
+
+/* Most first; what leaves no trace before all others. */
+static int by_number(const void *a, const void *b)
+{
+	const struct verdict *x = a, *y = b;
+	int clean = (strcmp(y->trip, "clean") == 0) - (strcmp(x->trip, "clean") == 0);
+	if (clean)
+		return clean;
+	return x->n != y->n ? (x->n < y->n) - (x->n > y->n) : strcmp(x->trip, y->trip);
+}
+
+/* "2 lose an index": the verb for one or several, and an article before what can be counted. */
+static void add_verdict(struct buf *out, const struct verdict *v)
+{
+	static const struct {
+		const char *trip, *one, *many;
+	} known[] = {
+		{"clean", "leaves no trace", "leave no trace"},
+		{"cosmetic", "differs in text only", "differ in text only"},
+		{"refused", "refused", "refused"},
+		{"down failed", "fails on the way down", "fail on the way down"},
+		{"up again failed", "does not go up again", "do not go up again"},
+		{"differs", "differs after going up again", "differ after going up again"},
+	};
+	buf_addf(out, "%zu ", v->n);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strcmp(known[i].trip, v->trip) == 0) {
+			buf_adds(out, v->n == 1 ? known[i].one : known[i].many);
+			return;
+		}
+	size_t verb = strcspn(v->trip, " ");
+	const char *noun = v->trip + verb + (v->trip[verb] != '\0');
+	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
+	text_safe_line(&safe, noun, strlen(noun), sizeof(v->trip));
+	const char *article = text_ends(noun, "s") ? "" : strchr("aeio", *noun) ? "an " : "a ";
+	buf_addf(out, "%.*s %s%s", (int)(verb > 0 && v->n > 1 ? verb - 1 : verb), v->trip, article, safe.data);
+}
+
+int report_trips(struct db *db, const char *run, struct buf *out, struct err *err)
+{
+	struct verdicts all = {0};
+	if (store_step_each(db, run, count_trip, &all, err) < 0)
+		return -1;
+	if (all.trips == 0)
+		return 0;
+	qsort(all.v, all.n, sizeof(all.v[0]), by_number);
+	buf_addf(out, "%zu step%s there and back: ", all.trips, all.trips == 1 ? "" : "s");
+	for (size_t i = 0; i < all.n; i++) {
+		buf_adds(out, i ? ", " : "");
+		add_verdict(out, &all.v[i]);
+	}
+	return 0;
 }
 
 void report_brief(const struct step *s, struct buf *out)
@@ -220,6 +412,10 @@ json_t *report_step_json(const struct step *s)
 	}
 	json_object_set_new(o, "rows", counts);
 	json_object_set_new(o, "versions", lines_json(s->versions));
+	json_object_set_new(o, "leg", json_integer(s->leg));
+	json_object_set_new(o, "trip", report_json_text(s->trip));
+	json_object_set_new(o, "findings", lines_json(s->findings));
+	json_object_set_new(o, "seeded", lines_json(s->seeded));
 	return o;
 }
 

@@ -21,6 +21,18 @@ void report_task(const struct task_row *t, struct buf *out);
  * the step before it, for the row counts, or NULL. */
 void report_step_line(const struct step *s, const struct step *before, const char *brief, size_t width,
 		      struct buf *out);
+/* All lines of a step: its own, a round trip's when this leg ends it, and what was found. The same live and later. */
+struct report_steps {
+	size_t width;  /* columns for the version */
+	bool verbose;  /* each leg of a round trip */
+	char *counts;  /* owned: of the step before */
+	char *pending; /* owned: findings of the trip's legs so far */
+	int64_t ms;    /* of these */
+};
+void report_steps_finish(struct report_steps *r);
+void report_step(struct report_steps *r, const struct step *s, const char *brief, struct buf *out);
+/* "13 steps there and back: 9 leave no trace, 2 lose an index, 1 refused"; nothing when the run has no round trips. */
+int report_trips(struct db *db, const char *run, struct buf *out, struct err *err) MUST_USE;
 /* How table rows differ between two steps.counts: "customers +4, tickets -1"; nothing when they do not. */
 void report_rows(const char *before, const char *after, struct buf *out);
 /* Columns that versions of a run need: between 4 and 40. */

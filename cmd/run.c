@@ -7,12 +7,15 @@
 struct run_opts {
 	struct opt_list set, vary;
 	const char *from, *to, *keep;
+	bool roundtrip;
 };
 
 static const struct opt opts[] = {
 	{0, "from", "VERSION", "the step before the first one of interest (base: nothing applied)", OPT_STRING,
 	 offsetof(struct run_opts, from)},
 	{0, "to", "VERSION", "the last step (head: the newest)", OPT_STRING, offsetof(struct run_opts, to)},
+	{0, "roundtrip", NULL, "at each version up, down, and up again; what stays or is lost is a finding", OPT_FLAG,
+	 offsetof(struct run_opts, roundtrip)},
 	{0, "keep", "never|on-failure|always", "what happens to the box at the end (default never)", OPT_CHOICE,
 	 offsetof(struct run_opts, keep)},
 	{0, "set", "KEY.PATH=VALUE", "override one value of the recipe", OPT_LIST, offsetof(struct run_opts, set)},
@@ -25,6 +28,10 @@ static int run(struct cmd_ctx *c, struct err *err)
 	const struct run_opts *o = c->opts;
 	CLEANUP(fleet_finish) struct fleet fleet = {0};
 	struct fleet_order order = {.path = c->argv[0], .set = o->set, .vary = o->vary, .from = o->from, .to = o->to};
+	if (o->roundtrip && order.set.n == OPT_LIST_MAX)
+		return err_set(err, ERR_USER, 0, "--set: more than %d assignments", OPT_LIST_MAX - 1);
+	if (o->roundtrip)
+		order.set.v[order.set.n++] = "migrations.roundtrip=true";
 	if (fleet_add(&fleet, &order, err) < 0)
 		return -1;
 	struct screen *screen = screen_new(c->globals, (int)fleet.n);

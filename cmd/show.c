@@ -19,37 +19,37 @@ static int on_task(const struct task_row *t, void *ctx)
 
 struct showing {
 	const struct cmd_ctx *c;
-	size_t width;
-	struct step before; /* its counts are owned */
+	struct report_steps steps;
 };
 
 static int measure_step(const struct step *s, void *ctx)
 {
 	struct showing *sh = ctx;
-	sh->width = report_version_width(s->version, sh->width);
+	sh->steps.width = report_version_width(s->version, sh->steps.width);
 	return 0;
+}
+
+static void show_changes(const char *changes)
+{
+	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
+	text_safe(&safe, changes, strlen(changes));
+	for (const char *p = safe.data; *p;) {
+		size_t n = strcspn(p, "\n");
+		printf("      %.*s\n", (int)n, p);
+		p += n + (p[n] == '\n');
+	}
 }
 
 static int on_step(const struct step *s, void *ctx)
 {
 	struct showing *sh = ctx;
-	bool verbose = sh->c->globals->verbose;
 	AUTO_BUF brief = buf_make(BUF_TEXT_MAX);
-	AUTO_BUF line = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF lines = buf_make(BUF_TEXT_MAX);
 	report_brief(s, &brief);
-	report_step_line(s, sh->before.counts ? &sh->before : NULL, verbose ? "" : brief.data, sh->width, &line);
-	puts(line.data);
-	free(sh->before.counts);
-	sh->before.counts = xstrdup(s->counts);
-	if (verbose) {
-		AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
-		text_safe(&safe, s->changes, strlen(s->changes));
-		for (const char *p = safe.data; *p;) {
-			size_t n = strcspn(p, "\n");
-			printf("      %.*s\n", (int)n, p);
-			p += n + (p[n] == '\n');
-		}
-	}
+	report_step(&sh->steps, s, sh->steps.verbose ? "" : brief.data, &lines);
+	fputs(lines.data, stdout);
+	if (sh->steps.verbose)
+		show_changes(s->changes);
 	return 0;
 }
 
@@ -66,12 +66,17 @@ static int show_text(struct cmd_ctx *c, const struct run *r, struct err *err)
 		printf("  %s\n", r->variant);
 	if (*r->machine)
 		printf("  machine %s%s%s\n", r->machine, *r->boot ? ", boot " : "", r->boot);
-	struct showing sh = {.c = c};
+	struct showing sh = {.c = c, .steps = {.verbose = c->globals->verbose}};
+	AUTO_BUF trips = buf_make(BUF_TEXT_MAX);
 	if (store_task_each(c->db, r->id, on_task, c, err) < 0 ||
 	    store_step_each(c->db, r->id, measure_step, &sh, err) < 0)
 		return -1;
 	int rc = store_step_each(c->db, r->id, on_step, &sh, err);
-	free(sh.before.counts);
+	report_steps_finish(&sh.steps);
+	if (rc >= 0 && report_trips(c->db, r->id, &trips, err) < 0)
+		return -1;
+	if (trips.len)
+		printf("  %s\n", trips.data);
 	return rc < 0 ? -1 : 0;
 }
 

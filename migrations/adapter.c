@@ -73,11 +73,14 @@ static const struct rule {
 	{"packages", KIND_LIST, IN_DATABASE},
 	{"start", KIND_TEXT, IN_DATABASE | RECIPE},
 	{"look", KIND_TEXT, IN_DATABASE | RECIPE | REQUIRED},
+	{"save", KIND_TEXT, IN_DATABASE | RECIPE},
+	{"restore", KIND_TEXT, IN_DATABASE | RECIPE},
+	{"columns", KIND_TEXT, IN_DATABASE},
 	{"model", KIND_TEXT, IN_DATABASE},
 };
 
 /* Words that mean something else where options are set. */
-static const char *const reserved[] = {"tool", "from", "to", "match", "timeout", "engine", "step", NULL};
+static const char *const reserved[] = {"tool", "from", "to", "match", "timeout", "roundtrip", "engine", "step", NULL};
 
 struct adapter {
 	struct yaml y;
@@ -671,6 +674,9 @@ static int add_walk(const struct filler *f, struct plan_walk *w, struct err *err
 	if (snippet(f, root, "list", &w->list, err) < 0 || snippet(f, root, "up", &w->up, err) < 0 ||
 	    snippet(f, root, "down", &w->down, err) < 0 || snippet(f, root, "current", &w->current, err) < 0 ||
 	    look(f, NULL, &w->look, err) < 0)
+		return -1;
+	if (keep_filled(f, f->db, "save", adapter_get(f->db, "save"), f->db_scope, &w->save, err) < 0 ||
+	    keep_filled(f, f->db, "restore", adapter_get(f->db, "restore"), f->db_scope, &w->restore, err) < 0)
 		return -1;
 	w->n_variants = 0;
 	json_array_foreach (json_object_get(root, "variants"), i, variant) {

@@ -47,6 +47,11 @@
  *     model: |                       # SQL that prints what the catalogue says (migrations/schema_catalog.h), which look
  *                                    # has as ${model} and makes $LOOK/model of; absent: the dump says it all
  *
+ *     save: |                        # keeps the database in the directory $SAVE; absent: cannot be done
+ *     restore: |                     # puts it back as save found it
+ *     columns: |                     # prints what templates/tasks/fill.awk needs to know of the tables (its head has the
+ *                                    # format); the database also has the var sql_each: as sql, goes on after an error
+ *
  * Filling is by text (base/template.h): shell snippets put what they fill in between double quotes. An option may use
  * the options before it; an option of a database is ${file} in its own file, and ${database.file} everywhere.
  * A key that a recipe overrides is overridden in all variants. */

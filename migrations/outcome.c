@@ -66,7 +66,7 @@ enum outcome outcome_classify(const struct outcome_signs *s, const struct outcom
 	if (matches(&p->refused, s))
 		return OUTCOME_REFUSED;
 	/* The tool itself did well, but the database could not be looked at: that is no fault of the migration. */
-	if (matches(&p->env_failed, s) || strcmp(s->why, "look") == 0)
+	if (matches(&p->env_failed, s) || strcmp(s->why, "look") == 0 || strcmp(s->why, "seed") == 0)
 		return OUTCOME_ENV_FAILED;
 	if (strcmp(s->why, "noop") == 0)
 		return OUTCOME_SILENT_NOOP;

@@ -54,16 +54,18 @@ struct step {
 	char why[32];
 	int64_t ms;
 	int64_t net_ms;  /* without the start-up of the tool; -1: not known */
-	int64_t leg;     /* of a round trip: 1 up, 2 down, 3 up again; 0: none */
+	int64_t leg;     /* of a round trip: 1 up, 2 down, 3 up again, 4 put back; 0: none */
+	char trip[32];   /* on the leg that ended it: what became of the round trip (migrations/walk_data.c), or "" */
 	char commit[65]; /* whose code ran the step, or "": the source as it is */
 	char dump[65];   /* SHA-256, or "" */
 	char model[65];  /* SHA-256 of what the catalogue says, or "" where the dump says it all */
 	char *versions;  /* read back, one a line. This and the following: owned, never NULL */
 	char *counts;    /* lines of a table each: provision/journal.h has the format */
 	char *changes;   /* lines of schema_diff() */
-	char *findings;  /* "KIND: text", one a line: what the user has to know although the step was applied */
+	char *findings;  /* "KIND: text", one a line: what the user has to know although the step was applied. KIND: loss,
+			    limit, trip …; `note` tells something that is no finding */
 	char *work;      /* "KEY<TAB>NUMBER" lines: what the database did for the step */
-	char *seeded;    /* "TABLE<TAB>ROWS" lines: what was filled in before the step */
+	char *seeded;    /* "TABLE<TAB>ROWS[<TAB>MESSAGE]" lines: what was filled in before the step, and what could not be */
 };
 void step_finish(struct step *s);
 
@@ -141,7 +143,8 @@ int store_blob_put(struct db *db, const char *sha256, const void *data, size_t l
 int store_blob_get(struct db *db, const char *sha256, struct buf *out, struct err *err) MUST_USE;
 
 /* A step named "RUN" (the last one with a dump) or "RUN:VERSION" (the last after which the database was, or was to be,
- * at that version). 1/0/-1; *run is valid with 1. */
+ * at that version); in a round trip "RUN:VERSION/down" and "RUN:VERSION/again" are its second and third leg. 1/0/-1; *run is
+ * valid with 1. */
 int store_step_by_spec(struct db *db, const char *spec, struct run *run, struct step *out, struct err *err) MUST_USE;
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "migrations/store.h"
 
 static const char *const outcome_names[] = {
@@ -224,7 +225,7 @@ int store_file_each(struct db *db, const char *run, int (*fn)(const struct migra
 #define STEP_COLUMNS                                                                                                   \
 	"n, version, direction, outcome, rc, why, ms, dump, versions, counts, changes, model, net_ms, commit_id, "     \
 	"leg, "                                                                                                        \
-	"findings, work, seeded"
+	"findings, work, seeded, trip"
 
 void step_finish(struct step *s)
 {
@@ -257,6 +258,7 @@ static void step_of_row(sqlite3_stmt *st, struct step *s)
 	s->findings = xstrdup(db_text(st, 15));
 	s->work = xstrdup(db_text(st, 16));
 	s->seeded = xstrdup(db_text(st, 17));
+	(void)snprintf(s->trip, sizeof(s->trip), "%s", db_text(st, 18));
 }
 
 static int take_step(sqlite3_stmt *st, void *ctx)
@@ -276,18 +278,19 @@ int store_step_put(struct db *db, const char *run, const struct step *s, struct 
 		      "INSERT INTO steps (run, " STEP_COLUMNS
 		      ", target) VALUES (?1, ?2, ?3, ?4, ?5, nullif(?6, -1), ?7, "
 		      "?8, nullif(?9, ''), ?10, ?11, ?12, nullif(?13, ''), nullif(?14, -1), ?15, ?16, ?17, ?18, ?19, "
-		      "CASE ?4 WHEN 'down' THEN '' ELSE ?3 END) "
+		      "?20, "
+		      "CASE WHEN ?4 = 'down' OR ?16 = 3 THEN '' ELSE ?3 END) "
 		      "ON CONFLICT (run, n) DO UPDATE SET version = excluded.version, direction = excluded.direction, "
 		      "outcome = excluded.outcome, rc = excluded.rc, why = excluded.why, ms = excluded.ms, "
 		      "dump = excluded.dump, versions = excluded.versions, counts = excluded.counts, "
 		      "changes = excluded.changes, model = excluded.model, net_ms = excluded.net_ms, "
 		      "commit_id = excluded.commit_id, leg = excluded.leg, findings = excluded.findings, "
-		      "work = excluded.work, seeded = excluded.seeded",
+		      "work = excluded.work, seeded = excluded.seeded, trip = excluded.trip",
 		      "sisssisissss"
-		      "sisisss",
+		      "sisissss",
 		      run, s->n, s->version, s->direction, outcome_name(s->outcome), s->rc, s->why, s->ms, s->dump,
 		      or_empty(s->versions), or_empty(s->counts), or_empty(s->changes), s->model, s->net_ms, s->commit,
-		      s->leg, or_empty(s->findings), or_empty(s->work), or_empty(s->seeded)) < 0
+		      s->leg, or_empty(s->findings), or_empty(s->work), or_empty(s->seeded), s->trip) < 0
 		       ? -1
 		       : 0;
 }
@@ -343,6 +346,20 @@ int store_step_each(struct db *db, const char *run, int (*fn)(const struct step 
 	return calls;
 }
 
+/* "VERSION/down", "VERSION/again": legs of a round trip, which no `target` tells. */
+static int find_leg(struct db *db, const char *run, const char *spec, struct step *out, struct err *err)
+{
+	const char *slash = strrchr(spec, '/');
+	AUTO_FREE char *version = xstrndup(spec, (size_t)(slash - spec));
+	return db_query(
+		db, err, take_step, out,
+		"SELECT " STEP_COLUMNS " FROM steps WHERE run = ?1 AND leg = ?2 AND (version = ?3 OR version = "
+		"(SELECT min(version) FROM steps WHERE run = ?1 AND leg = ?2 AND substr(version, 1, length(?3)) "
+		"= ?3 AND substr(version, length(?3) + 1, 1) NOT GLOB '[0-9]' "
+		"HAVING count(DISTINCT version) = 1)) ORDER BY version = ?3 DESC, n DESC LIMIT 1",
+		"sis", run, (int64_t)(strcmp(slash, "/down") == 0 ? 2 : 3), version);
+}
+
 int store_step_by_spec(struct db *db, const char *spec, struct run *run, struct step *out, struct err *err)
 {
 	const char *colon = strchr(spec, ':');
@@ -356,6 +373,8 @@ int store_step_by_spec(struct db *db, const char *spec, struct run *run, struct 
 				" FROM steps WHERE run = ? AND dump IS NOT NULL ORDER BY n DESC LIMIT 1",
 				"s", run->id);
 	const char *version = colon + 1;
+	if (text_ends(version, "/down") || text_ends(version, "/again"))
+		return find_leg(db, run->id, version, out, err);
 	found = db_query(db, err, take_step, out,
 			 "SELECT " STEP_COLUMNS " FROM steps WHERE run = ? AND target = ? ORDER BY n DESC LIMIT 1",
 			 "ss", run->id, version);

@@ -23,6 +23,7 @@ struct walker *walker_new(const struct walk *walk, struct err *err)
 	struct walk_text *const texts[] = {&w->before.dump, &w->before.model, &w->after.dump, &w->after.model};
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		texts[i]->text = buf_make(STORE_BLOB_MAX);
+	w->counts_before = xstrdup("");
 	w->text = buf_make(4 * JOURNAL_MAX_PAYLOAD);
 	w->patterns = outcome_patterns_new(walk->refused, walk->env_failed, err);
 	if (!w->patterns || walk_restore(w, err) < 0)
@@ -36,6 +37,7 @@ void walker_free(struct walker *w)
 		return;
 	outcome_patterns_free(w->patterns);
 	step_finish(&w->step);
+	free(w->counts_before);
 	walk_look_finish(&w->before);
 	walk_look_finish(&w->after);
 	buf_finish(&w->text);
@@ -54,7 +56,7 @@ void walker_set_journal(struct walker *w, const struct journal *j)
 
 static const struct rule *find_rule(const char *kind)
 {
-	static const struct rule *const tables[] = {walk_task_rules, walk_step_rules, walk_look_rules};
+	static const struct rule *const tables[] = {walk_task_rules, walk_step_rules, walk_look_rules, walk_data_rules};
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
 		for (const struct rule *rule = tables[i]; rule->kind; rule++)
 			if (strcmp(rule->kind, kind) == 0)
@@ -101,11 +103,16 @@ int walker_verdict(const struct walker *w, char why[512])
 		{"stop", "stopped"},
 		{"disk", "the disk of the box is full"},
 		{"runner", "the runner on the box ended by itself"},
+		{"restore", "the database could not be put back"},
 	};
 	why[0] = '\0';
 	if (w->phase == PHASE_DONE && w->done_ok && !w->finding[0])
 		return 1;
-	(void)snprintf(why, 512, "%s", w->finding);
+	if (w->n_findings > 1)
+		(void)snprintf(why, 512, "%.440s, and %lld more finding%s", w->finding, (long long)w->n_findings - 1,
+			       w->n_findings == 2 ? "" : "s");
+	else
+		(void)snprintf(why, 512, "%s", w->finding);
 	if (why[0])
 		return 0;
 	(void)snprintf(why, 512, "%s", w->phase == PHASE_DONE ? w->done_why : "not finished");

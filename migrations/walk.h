@@ -4,6 +4,7 @@
 #ifndef STEPBOX_MIGRATIONS_WALK_H
 #define STEPBOX_MIGRATIONS_WALK_H
 
+#include "migrations/limits.h"
 #include "migrations/store.h"
 #include "provision/journal.h"
 
@@ -13,6 +14,7 @@ struct walk_view {
 	void (*task_end)(void *ctx, int64_t n, int64_t rc, const char *why, int64_t ms);
 	/* variant: the adapter's variant that fits the checkout, or "". */
 	void (*versions)(void *ctx, int64_t n, const char *variant);
+	/* dir: up, down or roundtrip; n: of versions. */
 	void (*walk)(void *ctx, const char *from, const char *to, const char *dir, int64_t n);
 	void (*step)(void *ctx, int64_t n, const char *version, const char *dir);
 	void (*output)(void *ctx, char kind, int64_t n, const char *data, size_t len);
@@ -26,6 +28,7 @@ struct walk {
 	char run[64];
 	char engine[32];
 	const char *refused, *env_failed; /* extended regular expressions, or NULL; borrowed */
+	const struct limits *limits;      /* of time and of loss, or NULL; borrowed */
 	const struct walk_view *view;     /* borrowed */
 	/* When a delta does not check: fetch the whole dump by hash (flight_fetch_dump); NULL: the run ends as broken.
 	 * Called with no lock and no transaction held. */

@@ -167,6 +167,8 @@ void walk_look_next(struct walker *w)
 
 static int check_counts(struct walker *w, const struct journal_record *r, struct err *err)
 {
+	if (walk_is_filling(w))
+		return walk_filled(w, r, err);
 	if (walk_part(w, r, SEEN_COUNTS, err) < 0)
 		return -1;
 	buf_reset(&w->text);

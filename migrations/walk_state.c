@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "migrations/rows.h"
+
 static void clear_text(struct walk_text *t)
 {
 	t->sha256[0] = '\0';
@@ -47,6 +49,7 @@ int walk_keep_unfinished(struct walker *w, const char *why, struct err *err)
 
 void walk_find_task(struct walker *w, const char *title, int64_t rc, const char *why)
 {
+	w->failed |= rc != 0 || strcmp(why, "exit") != 0;
 	if (strcmp(why, "exit") == 0 && rc != 0)
 		FIND(w, "task %s: exit %lld", title, (long long)rc);
 	else if (strcmp(why, "exit") != 0)
@@ -61,7 +64,7 @@ int walk_save(struct walker *w, bool done, struct err *err)
 {
 	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
 	buf_addf(&text, "1 %d %lld %lld %u %lld %d %lld %d %s %s %s", done ? PHASE_DONE : (int)w->phase,
-		 (long long)w->tasks, (long long)w->step.n, w->seen, (long long)w->planned, w->down,
+		 (long long)w->tasks, (long long)w->step.n, w->seen, (long long)w->planned, w->trip ? 2 : w->down,
 		 (long long)w->output, w->done_ok, w->to[0] ? w->to : "-", w->variant[0] ? w->variant : "-",
 		 w->done_why[0] ? w->done_why : "-");
 	return store_walker_put(w->w.db, w->w.run, text.data, err);
@@ -92,7 +95,8 @@ static int parse_state(struct walker *w, const char *p, struct err *err)
 	w->step.n = v[3];
 	w->seen = (unsigned)v[4];
 	w->planned = v[5];
-	w->down = v[6] != 0;
+	w->down = v[6] == 1;
+	w->trip = v[6] == 2;
 	w->output = v[7];
 	w->done_ok = v[8] != 0;
 	p = state_word(p, w->to, sizeof(w->to));
@@ -115,8 +119,17 @@ static int restore_step(const struct step *s, void *ctx)
 {
 	struct walker *w = ctx;
 	bool current = w->phase == PHASE_STEP && s->n == w->step.n;
-	if (!current && !outcome_is_good(s->outcome))
-		FIND(w, "step %s: %s", s->version, outcome_name(s->outcome));
+	w->trips += s->leg == 1;
+	if (!current)
+		walk_count_findings(w, s);
+	if (!current) {
+		free(w->counts_before);
+		w->counts_before = xstrdup(s->counts);
+	} else if (s->seeded[0]) {
+		char *seeded = w->seen & SEEN_COUNTS ? rows_plus(w->counts_before, s->seeded) : xstrdup(s->counts);
+		free(w->counts_before);
+		w->counts_before = seeded;
+	}
 	struct look *l = current ? &w->after : &w->before;
 	if (s->dump[0])
 		memcpy(l->dump.sha256, s->dump, sizeof(s->dump));

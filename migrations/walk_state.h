@@ -29,6 +29,8 @@ enum seen {
 	SEEN_LOOK = 16,
 	SEEN_MODEL = 32,
 	SEEN_WORK = 64,
+	SEEN_SEEDED = 128,
+	SEEN_FILLED = 256,
 };
 
 enum {
@@ -67,11 +69,15 @@ struct walker {
 	struct step step;          /* the current or last one; n -1 before the first */
 	unsigned seen;             /* enum seen, of the current step */
 	int64_t planned;           /* steps of the walk */
-	bool down;
-	int64_t output; /* bytes of the current task's or step's output */
+	bool down, trip;           /* the walk leads down; it is one of round trips */
+	int64_t trips;             /* of these the last one's number */
+	char *counts_before; /* of the current step: what the step before left, or what was filled in; "" unknown */
+	int64_t output;      /* bytes of the current task's or step's output */
 	char to[256], variant[128], done_why[32];
 	bool done_ok;
+	bool failed;       /* something that the runner itself must have seen */
 	char finding[512]; /* the first bad thing, or "" */
+	int64_t n_findings;
 
 	struct look before, after; /* of the step before, of the current one */
 	bool same;                 /* after is before */
@@ -94,6 +100,7 @@ struct rule {
 extern const struct rule walk_task_rules[]; /* walk_task.c: tasks, the frame of the walk, the trailer */
 extern const struct rule walk_step_rules[]; /* walk_step.c: a step and what became of it */
 extern const struct rule walk_look_rules[]; /* walk_look.c: what is seen in the database after it */
+extern const struct rule walk_data_rules[]; /* walk_data.c: what was filled in before it */
 
 /* ---- where it stands (walk_state.c) ---- */
 
@@ -107,8 +114,8 @@ int walk_keep_unfinished(struct walker *w, const char *why, struct err *err) MUS
 void walk_look_clear(struct look *l);
 void walk_look_finish(struct look *l);
 
-/* Notes what is to be told as the reason when all is over: the first one counts. */
-#define FIND(w, ...) ((w)->finding[0] ? (void)0 : (void)snprintf((w)->finding, sizeof((w)->finding), __VA_ARGS__))
+/* Notes what is to be told as the reason when all is over: the first one and how many. */
+#define FIND(w, ...) ((w)->n_findings++ > 0 ? (void)0 : (void)snprintf((w)->finding, sizeof((w)->finding), __VA_ARGS__))
 
 void walk_find_task(struct walker *w, const char *title, int64_t rc, const char *why);
 
@@ -120,6 +127,21 @@ const struct schema *walk_schema(struct walker *w, struct look *l);
 void walk_look_next(struct walker *w);
 /* Whether nothing of what was seen differs. */
 bool walk_look_same(const struct walker *w);
+
+/* ---- what is found although the step was applied; round trips (walk_data.c) ---- */
+
+/* Takes the leg of a step record and checks that it may come now, in this direction. */
+int walk_leg(struct walker *w, const struct journal_record *r, struct step *s, const char *dir,
+	     struct err *err) MUST_USE;
+/* Every step of the walk has come, with all that belongs to it. */
+bool walk_is_whole(const struct walker *w);
+/* A counts record that says what was filled in before the step. */
+bool walk_is_filling(const struct walker *w);
+int walk_filled(struct walker *w, const struct journal_record *r, struct err *err) MUST_USE;
+/* At the end of a step, classified: step.findings and step.trip. ok: by the runner's word. */
+int walk_find(struct walker *w, bool ok, struct err *err) MUST_USE;
+/* Counts the findings of a step that has ended, and whether it ended the walk. */
+void walk_count_findings(struct walker *w, const struct step *s);
 
 /* ---- taking records apart (walk_task.c) ---- */
 

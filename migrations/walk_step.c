@@ -37,16 +37,14 @@ void walk_set_text(char **slot, const struct buf *text)
 
 static int check_step(struct walker *w, const struct journal_record *r, struct err *err)
 {
-	static const char *const dirs[] = {"base", "up", "down", NULL};
+	static const char *const dirs[] = {"base", "up", "down", "restore", NULL};
 	const char *dir = NULL;
 	struct step s = {.n = w->step.n + 1, .rc = -1, .net_ms = -1};
-	if (s.n > w->planned)
-		return walk_bad(r, err, "more steps than the walk has");
 	if (walk_expect(r, "n", s.n, err) < 0 || walk_word(r, "version", s.version, sizeof(s.version), err) < 0 ||
 	    walk_choice(r, "dir", dirs, &dir, err) < 0)
 		return -1;
-	if (dir != dirs[s.n == 0 ? 0 : w->down ? 2 : 1])
-		return walk_bad(r, err, "not in the direction of the walk");
+	if (walk_leg(w, r, &s, dir, err) < 0)
+		return -1;
 	(void)snprintf(s.direction, sizeof(s.direction), "%s", dir);
 	s.versions = xstrdup("");
 	s.counts = xstrdup("");
@@ -230,7 +228,7 @@ static int check_ok(const struct walker *w, const struct journal_record *r, stru
 
 static int check_stepend(struct walker *w, const struct journal_record *r, struct err *err)
 {
-	static const char *const whys[] = {"ok", "rc", "noop", "wrong", "timeout", "look", NULL};
+	static const char *const whys[] = {"ok", "rc", "noop", "wrong", "timeout", "look", "seed", NULL};
 	const char *why = NULL;
 	int64_t ok;
 	if (walk_expect(r, "n", w->step.n, err) < 0 || journal_int(r, "ok", 0, 1, &ok, err) < 0 ||
@@ -248,8 +246,9 @@ static int check_stepend(struct walker *w, const struct journal_record *r, struc
 		w->step.why[0] = '\0';
 	else if (why != whys[1] || w->step.why[0] == '\0' || strcmp(w->step.why, "exit") == 0)
 		(void)snprintf(w->step.why, sizeof(w->step.why), "%s", why);
-	if (!outcome_is_good(w->step.outcome))
-		FIND(w, "step %s: %s", w->step.version, outcome_name(w->step.outcome));
+	if (walk_find(w, ok, err) < 0)
+		return -1;
+	walk_count_findings(w, &w->step);
 	w->phase = PHASE_WALK;
 	return 0;
 }
@@ -269,6 +268,8 @@ static void tell_stepend(struct walker *w, const struct journal_record *r)
 	if (w->w.view->step_end)
 		w->w.view->step_end(w->w.view->ctx, &w->step, w->brief);
 	walk_look_next(w);
+	free(w->counts_before);
+	w->counts_before = xstrdup(w->step.counts);
 }
 
 /* ---- the rules ---- */

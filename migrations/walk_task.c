@@ -43,7 +43,7 @@ int walk_choice(const struct journal_record *r, const char *key, const char *con
 int walk_expect(const struct journal_record *r, const char *key, int64_t want, struct err *err)
 {
 	int64_t n;
-	if (journal_int(r, key, 0, WALK_MAX_STEPS, &n, err) < 0)
+	if (journal_int(r, key, 0, (int64_t)4 * WALK_MAX_STEPS, &n, err) < 0)
 		return -1;
 	if (n != want)
 		return err_set(err, ERR_BOX, 0, "journal: %s: %s is %lld where %lld follows", r->kind, key,
@@ -103,7 +103,7 @@ static int check_task(struct walker *w, const struct journal_record *r, struct e
 		return -1;
 	/* Behind the walk come questions only, and only when it came to its end. */
 	w->question = strcmp(kind, "question") == 0;
-	if (w->question != (w->phase == PHASE_WALK) || (w->question && w->step.n != w->planned))
+	if (w->question != (w->phase == PHASE_WALK) || (w->question && !walk_is_whole(w)))
 		return walk_bad(r, err, "not at this place");
 	w->tasks++;
 	w->output = 0;
@@ -163,7 +163,7 @@ static int check_source(struct walker *w, const struct journal_record *r, struct
 {
 	if (w->phase == PHASE_TASK)
 		return walk_expect(r, "task", w->tasks, err);
-	if (journal_get(r, "task") || (w->seen & ~(unsigned)SEEN_RAN))
+	if (journal_get(r, "task") || (w->seen & ~(unsigned)(SEEN_RAN | SEEN_SEEDED | SEEN_FILLED)))
 		return walk_bad(r, err, "of nothing that runs");
 	return walk_expect(r, "step", w->step.n, err);
 }
@@ -231,13 +231,14 @@ static void tell_versions(struct walker *w, const struct journal_record *r)
 
 static int check_walk(struct walker *w, const struct journal_record *r, struct err *err)
 {
-	static const char *const dirs[] = {"up", "down", NULL};
+	static const char *const dirs[] = {"up", "down", "roundtrip", NULL};
 	char from[256];
 	const char *dir = NULL;
 	if (walk_word(r, "from", from, sizeof(from), err) < 0 || walk_word(r, "to", w->to, sizeof(w->to), err) < 0 ||
 	    walk_choice(r, "dir", dirs, &dir, err) < 0 || journal_int(r, "n", 0, WALK_MAX_STEPS, &w->planned, err) < 0)
 		return -1;
 	w->down = dir == dirs[1];
+	w->trip = dir == dirs[2];
 	w->phase = PHASE_WALK;
 	return 0;
 }
@@ -256,8 +257,8 @@ static int check_done(struct walker *w, const struct journal_record *r, struct e
 	    walk_word(r, "why", w->done_why, sizeof(w->done_why), err) < 0 ||
 	    journal_int(r, "ms", 0, MAX_MS, &w->ms, err) < 0)
 		return -1;
-	bool whole = w->phase == PHASE_TASKS || (w->phase == PHASE_WALK && w->step.n == w->planned);
-	if (ok && (!whole || w->finding[0]))
+	bool whole = w->phase == PHASE_TASKS || walk_is_whole(w);
+	if (ok && (!whole || w->failed))
 		return walk_bad(r, err, "ok, but the run was not");
 	w->done_ok = ok;
 	return 0;

@@ -38,10 +38,11 @@ struct plan {
 };
 
 /* The strings of struct plan_walk and its variants, to copy, free, print and write them all alike. */
-#define WALK_TEXTS(X)    X(tool) X(engine) X(dir) SNIPPETS(X) X(from) X(to) X(refused) X(env_failed)
+#define WALK_TEXTS(X)                                                                                                  \
+	X(tool) X(engine) X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to) X(refused) X(env_failed)
 #define SNIPPETS(X)      X(list) X(up) X(down) X(current) X(look)
 #define VARIANT_TEXTS(X) X(name) X(when) SNIPPETS(X)
-#define SCRIPT_TEXTS(X)  X(tool) X(dir) SNIPPETS(X) X(from) X(to)
+#define SCRIPT_TEXTS(X)  X(tool) X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to)
 
 struct plan *plan_new(const char *run)
 {
@@ -66,7 +67,22 @@ static void walk_drop(struct plan_walk *w)
 		VARIANT_TEXTS(X);
 #undef X
 	}
+	for (size_t i = 0; i < w->n_before; i++) {
+		drop(w->before[i].version);
+		drop(w->before[i].command);
+	}
+	free((void *)(uintptr_t)w->before);
 	*w = (struct plan_walk){0};
+}
+
+static void copy_before(struct plan_walk *to, const struct plan_walk *from)
+{
+	struct plan_before *before = from->n_before ? xcalloc(from->n_before, sizeof(*before)) : NULL;
+	for (size_t i = 0; i < from->n_before; i++) {
+		before[i].version = xstrdup(from->before[i].version);
+		before[i].command = xstrdup(from->before[i].command);
+	}
+	to->before = before;
 }
 
 void plan_free(struct plan *p)
@@ -192,6 +208,7 @@ void plan_set_walk(struct plan *p, const struct plan_walk *w)
 	if (p->walk.timeout_s <= 0)
 		p->walk.timeout_s = 1;
 	p->has_walk = true;
+	copy_before(&p->walk, w);
 #define X(field) p->walk.field = xstrdup(w->field);
 	WALK_TEXTS(X);
 #undef X
@@ -272,7 +289,8 @@ static void print_walk(const struct plan_walk *w, bool verbose, struct buf *out)
 {
 	char span[32];
 	clock_span(w->timeout_s * 1000, span);
-	AUTO_FREE char *line = xasprintf("then: walk %s on %s from %s to %s", w->tool, w->engine, w->from, w->to);
+	AUTO_FREE char *line = xasprintf("then: walk %s on %s from %s to %s%s", w->tool, w->engine, w->from, w->to,
+					 w->roundtrip ? ", at each version up, down and up again" : "");
 	text_safe_line(out, line, strlen(line), SIZE_MAX);
 	buf_addf(out, "  (%s a step)\n", span);
 	if (!verbose)
@@ -290,6 +308,13 @@ static void print_walk(const struct plan_walk *w, bool verbose, struct buf *out)
 		SNIPPETS(X);
 #undef X
 	}
+	if (w->roundtrip) {
+		print_snippet(out, "", "save", w->save);
+		print_snippet(out, "", "restore", w->restore);
+	}
+	for (size_t i = 0; i < w->n_before; i++)
+		print_snippet(out, "before ", w->before[i].version, w->before[i].command);
+	print_snippet(out, "", "fill empty tables", w->seed);
 }
 
 void plan_print(const struct plan *p, bool verbose, struct buf *out)
@@ -362,6 +387,15 @@ static json_t *walk_json(const struct plan_walk *w)
 	WALK_TEXTS(X);
 #undef X
 	json_object_set_new(o, "applied", json_boolean(w->applied));
+	json_object_set_new(o, "roundtrip", json_boolean(w->roundtrip));
+	json_t *before = json_array();
+	for (size_t i = 0; i < w->n_before; i++) {
+		json_t *b = json_object();
+		set_text(b, "version", w->before[i].version);
+		set_text(b, "command", w->before[i].command);
+		json_array_append_new(before, b);
+	}
+	json_object_set_new(o, "before", before);
 	json_object_set_new(o, "timeout_s", json_integer(w->timeout_s));
 	for (size_t i = 0; i < w->n_variants; i++) {
 		json_t *v = json_object();
@@ -412,12 +446,19 @@ static void script_walk(const struct plan_walk *w, struct buf *out)
 	SCRIPT_TEXTS(X);
 #undef X
 	set_variable(out, "applied", w->applied ? "1" : "");
+	set_variable(out, "roundtrip", w->roundtrip ? "1" : "");
 	buf_addf(out, "walk_timeout=%" PRId64 "\nwalk_begin\n", w->timeout_s);
 	for (size_t i = 0; i < w->n_variants; i++) {
 		buf_adds(out, "plan_variant");
 #define X(field) add_word(out, w->variants[i].field);
 		VARIANT_TEXTS(X);
 #undef X
+		buf_addc(out, '\n');
+	}
+	for (size_t i = 0; i < w->n_before; i++) {
+		buf_adds(out, "plan_before");
+		add_word(out, w->before[i].version);
+		add_word(out, w->before[i].command);
 		buf_addc(out, '\n');
 	}
 	buf_adds(out, "walk_go\n");

@@ -37,20 +37,31 @@ void plan_file(struct plan *p, const char *path, unsigned mode, const void *data
  *   TARGET    where the database shall be after it ("base" for nothing applied)
  *   LIST      a file: all versions in order, one a line
  *   LOOK      (look) a directory: write `dump`, `counts` ("table<TAB>rows") and, when version_sql is given, `versions`
- *   STATE     a directory of the adapter's own on the box that lives as long as the box */
+ *   STATE     a directory of the adapter's own on the box that lives as long as the box
+ *   SAVE      (save, restore) a directory
+ *
+ * In the run's directory STEPBOX_DIR seed finds `counts` as they are, and leaves "table<TAB>message" lines of what it
+ * could not fill in `unfilled`. */
 struct plan_walk {
-	const char *tool, *engine; /* names, for people */
-	const char *dir;           /* the checkout */
-	const char *list;          /* prints all versions in order, one a line */
-	const char *up, *down;     /* down NULL: the tool cannot */
-	const char *current;       /* prints the current versions, one a line, nothing at base; NULL: look writes
-				      $LOOK/versions */
-	bool applied;              /* current prints *all* applied versions, not only the heads */
-	const char *look;          /* dump, counts (and versions) of the database */
-	const char *from, *to;     /* a version, "base", "head", "current" (from only), or "+N"/"-N" (to only) */
-	int64_t timeout_s;         /* per step */
-	const char *refused;       /* extended regular expressions on the output: not used by the runner itself; */
-	const char *env_failed;    /* kept here so that a plan is complete as JSON */
+	const char *tool, *engine;  /* names, for people */
+	const char *dir;            /* the checkout */
+	const char *list;           /* prints all versions in order, one a line */
+	const char *up, *down;      /* down NULL: the tool cannot */
+	const char *current;        /* prints the current versions, one a line, nothing at base; NULL: look writes
+				       $LOOK/versions */
+	bool applied;               /* current prints *all* applied versions, not only the heads */
+	const char *look;           /* dump, counts (and versions) of the database */
+	const char *save, *restore; /* keeps the database in $SAVE, puts it back; NULL: cannot be done */
+	bool roundtrip;             /* up, down and up again at each version */
+	const char *seed;           /* fills empty tables; NULL: they stay so */
+	const struct plan_before {  /* what runs before a version's step, to fill in data */
+		const char *version, *command;
+	} * before;
+	size_t n_before;
+	const char *from, *to;  /* a version, "base", "head", "current" (from only), or "+N"/"-N" (to only) */
+	int64_t timeout_s;      /* per step */
+	const char *refused;    /* extended regular expressions on the output: not used by the runner itself; */
+	const char *env_failed; /* kept here so that a plan is complete as JSON */
 	/* Variants: the first whose `when` (shell, in dir) succeeds replaces the snippets it names (NULL: keep). */
 	size_t n_variants;
 	struct plan_variant {

@@ -583,6 +583,9 @@ tell_text() { # KIND N FILE
 
 tell_counts() { # N FILE
 	text='' i=0
+	# Without the tokens, which are new whenever a table is.
+	[ -z "$walk_roundtrip" ] || counts_sum=$(cut -f 1,2,4- "$2" | sha256sum)
+	count_empty "$2"
 	while IFS= read -r line; do
 		i=$((i + 1)) text=$text$line$NL
 		[ "$i" -lt 64 ] || break
@@ -600,13 +603,15 @@ tell_counts() { # N FILE
 }
 
 # --- walking ---
-# The plan gives walk_tool, walk_dir, walk_list, walk_up, walk_down, walk_current, walk_applied, walk_look, walk_from,
-# walk_to and walk_timeout.
+# The plan gives walk_tool, walk_dir, walk_list, walk_up, walk_down, walk_current, walk_applied, walk_look, walk_save,
+# walk_restore, walk_seed, walk_from, walk_to, walk_timeout and walk_roundtrip.
 
-# One step, and whether to go on: by what is read back, never by the exit code alone.
+# One step, and whether to go on: by what is read back, never by the exit code alone. leg: of a round trip, or ''.
 step() { # N DIR VERSION TARGET SECONDS
 	VERSION=$3 TARGET=$4 before=$set key=step=$1
-	record "step n=$1 version=$VERSION dir=$2"
+	record "step n=$1 version=$VERSION dir=$2${leg:+ leg=$leg}"
+	case $2$leg in up | down | up1) fill "$1" ;; esac
+	key=step=$1
 	run "$2" "$walk_dir" "$5"
 	out_end
 	record "ran n=$1 rc=$rc ms=$ms why=$why"
@@ -625,7 +630,8 @@ step_end() { # N
 		record "stepend n=$1 ok=1 why=ok"
 	else
 		record "stepend n=$1 ok=0 why=$verdict"
-		finish 0 step
+		# A round trip that does not lead back is a finding, and the way up goes on.
+		case $leg in 2 | 3) ;; *) finish 0 step ;; esac
 	fi
 }
 
@@ -634,6 +640,8 @@ judge() { # DIR
 	verdict=wrong
 	if [ "$1" = base ]; then
 		has "$set" "$VERSION" && verdict=ok
+	elif [ "$1" = restore ]; then
+		[ "$state" != "$state_1" ] || verdict=ok
 	elif same_set "$set" "$before"; then
 		verdict=noop
 	elif [ -n "$walk_applied" ]; then
@@ -649,6 +657,125 @@ judge() { # DIR
 		*) has "$set" "$TARGET" ;;
 		esac && verdict=ok
 	fi
+}
+
+# --- data for the steps to work on ---
+
+plan_before() { # VERSION COMMAND
+	befores=$((befores + 1))
+	give "before.$befores" "$2"
+	printf '%s\n' "$1" >>before || full
+}
+
+# The recipe's names for versions -> before: LF, then "VERSION NUMBER" and LF each.
+find_befores() {
+	before_map=$NL n_before=0
+	[ "$befores" -gt 0 ] || return 0
+	while read -r name; do
+		need_version 'seed: before' "$name"
+		n_before=$((n_before + 1))
+		before_map="$before_map$v $n_before$NL"
+	done <before
+}
+
+# Has the database filled in what the recipe wants before this version, then looks at it again: the step is measured from there.
+fill() { # N
+	filled=''
+	case $before_map in
+	*"$NL$VERSION "*)
+		number=${before_map#*"$NL$VERSION "}
+		fill_by "$1" "before.${number%%"$NL"*}" "$walk_timeout"
+		;;
+	esac
+	# What could not be filled is tried again when the schema is another one.
+	if [ -n "$walk_seed" ] && [ -n "$empty" ] && [ "$dump_sha $empty" != "$tried" ]; then
+		cp "$look/counts" counts || full
+		rm -f unfilled
+		fill_by "$1" seed "$LOOK_SECONDS"
+		tried="$dump_sha $empty"
+	fi
+	[ -n "$filled" ] || return 0
+	: >>unfilled
+	record_file "seeded n=$1 rc=0" unfilled "$(wc -c <unfilled)"
+	rm -f unfilled
+	[ ! -f "$look/counts" ] || tell_counts "$1" "$look/counts"
+}
+
+fill_by() { # N NAME SECONDS
+	filled=1 key=step=$1
+	run "$2" "$walk_dir" "$3"
+	out_end
+	[ "$why" != stop ] || finish 0 stop
+	succeeded || fill_failed "$1" "$rc" ''
+	look_run
+	[ -z "$look_text" ] || fill_failed "$1" "$look_rc" "$look_text"
+	same_set "$set" "$before" || fill_failed "$1" 1 'what was to fill in data has changed the version'
+	cmp -s "$look/dump" "$dump_before" || fill_failed "$1" 1 'what was to fill in data has changed the schema'
+	count_empty "$look/counts"
+}
+
+fill_failed() { # N RC MESSAGE
+	[ -z "$3" ] || record_text "out step=$1" "$3$NL"
+	record "seeded n=$1 rc=$2"
+	record "stepend n=$1 ok=0 why=seed"
+	finish 0 step
+}
+
+# Tables without a row -> empty
+count_empty() { # FILE
+	[ -z "$walk_seed" ] || empty=$(cut -f 1,2 "$1" | sed -n 's/	0$//p')
+}
+
+# --- round trips ---
+
+# What is told of the database as one line -> state: to see whether two looks saw the same.
+state_now() {
+	state="$dump_sha $model_sha $counts_sum $known$look_text$set"
+}
+
+# One version there, back, and there again. Each is a step of its own, its number is i_step. What the way back or the
+# second way up has spoilt is put right from what was kept aside: the next version begins where the first way up ended, so no
+# verdict is the echo of another.
+trip() { # VERSION VERSION-BEFORE
+	leg=1 i_step=$((i_step + 1))
+	step "$i_step" up "$1" "$1" "$walk_timeout"
+	state_now
+	state_1=$state saved='' key=''
+	if [ -n "$walk_save" ]; then
+		run save "$walk_dir" "$LOOK_SECONDS"
+		[ "$why" != stop ] || finish 0 stop
+		succeeded && saved=1
+	fi
+	leg=2 i_step=$((i_step + 1))
+	step "$i_step" down "$1" "$2" "$walk_timeout"
+	if [ "$verdict" = ok ]; then
+		leg=3 i_step=$((i_step + 1))
+		step "$i_step" up "$1" "$1" "$walk_timeout"
+	fi
+	state_now
+	[ "$state" = "$state_1" ] && [ -n "$known" ] || put_back "$1"
+	leg=''
+}
+
+# Without a way to do so the walk can only go on from a database that is at this version all the same.
+put_back() { # VERSION
+	if [ -z "$saved" ]; then
+		[ "$leg" = 3 ] && [ "$verdict" = ok ] && return
+		finish 0 restore
+	fi
+	leg=4 i_step=$((i_step + 1)) VERSION=$1 TARGET=$1 key=step=$i_step
+	record "step n=$i_step version=$1 dir=restore leg=4"
+	run restore "$walk_dir" "$LOOK_SECONDS"
+	out_end
+	record "ran n=$i_step rc=$rc ms=$ms why=$why"
+	[ "$why" != stop ] || finish 0 stop
+	verdict=''
+	succeeded || verdict=rc
+	look_run
+	look_tell "$i_step" || verdict=${verdict:-look}
+	state_now
+	[ -n "$verdict" ] || judge restore
+	step_end "$i_step"
 }
 
 # Where the database is by what was read back -> index, v.
@@ -686,6 +813,10 @@ resolve_to() {
 tell_walk() {
 	way=up steps=$((to_i - from_i))
 	[ "$steps" -ge 0 ] || way=down steps=$((-steps))
+	if [ -n "$walk_roundtrip" ]; then
+		[ "$way" = up ] || refuse version "a round trip leads up and back; from $from to $to is down"
+		way=roundtrip
+	fi
 	[ "$way" = up ] || [ -n "$walk_down" ] || refuse no-down "$walk_tool cannot go down (from $from to $to)"
 	record "walk from=$from to=$to dir=$way n=$steps"
 }
@@ -740,9 +871,10 @@ baseline() {
 walk_begin() {
 	# shellcheck disable=SC2016 # for the command's own shell
 	contract='VERSION=$stepbox_version TARGET=$stepbox_target LIST=$stepbox_dir/list LOOK=$stepbox_look '
-	contract="${contract}STATE=\$stepbox_state; export VERSION TARGET LIST LOOK STATE; set --; "
+	contract="${contract}STATE=\$stepbox_state SAVE=\$stepbox_dir/save; export VERSION TARGET LIST LOOK STATE SAVE; set --; "
 	STATE=${D%/*}/state/${walk_tool##*/}
 	mkdir -p "$STATE" || full
+	leg='' counts_sum='' befores=0 empty='' tried=''
 	dump_before='' dump_sha='' dump_size=0 dump_chain=0
 	model_before='' model_sha='' model_size=0 model_chain=0
 	variant='' set=$NL look_slot=0 i=1
@@ -777,7 +909,14 @@ walk_go() {
 	give up "$walk_up"
 	give down "$walk_down"
 	give look "$walk_look"
+	if [ -n "$walk_roundtrip" ]; then
+		mkdir save || full
+		give save "$walk_save"
+		give restore "$walk_restore"
+	fi
 	give current "($NL$walk_current$NL) >\"\$LOOK.current\"$NL: >\"\$LOOK.asked\"$NL$walk_look"
+	[ -z "$walk_seed" ] || give seed "$walk_seed"
+	find_befores
 	baseline
 	head -n "$((from_i > to_i ? from_i : to_i))" list | tail -n "$steps" >todo
 	if [ "$way" = down ]; then
@@ -786,16 +925,19 @@ walk_go() {
 	i_step=0
 	exec 4<todo
 	read -r next <&4 || next=''
+	last=$from
 	while [ -n "$next" ]; do
-		version=$next i_step=$((i_step + 1))
+		version=$next steps=$((steps - 1))
 		read -r next <&4 || next=''
 		case $way in
-		up) step "$i_step" up "$version" "$version" "$walk_timeout" ;;
-		down) step "$i_step" down "$version" "${next:-$to}" "$walk_timeout" ;;
+		up) i_step=$((i_step + 1)) && step "$i_step" up "$version" "$version" "$walk_timeout" ;;
+		down) i_step=$((i_step + 1)) && step "$i_step" down "$version" "${next:-$to}" "$walk_timeout" ;;
+		roundtrip) trip "$version" "$last" ;;
 		esac
+		last=$version
 	done
 	exec 4<&-
-	[ "$i_step" -ne "$steps" ] || walks=$((walks + 1))
+	[ "$steps" -ne 0 ] || walks=$((walks + 1))
 }
 
 # A question about the database as the walk left it; the command finds what a step finds. Its exit code is the answer: any

@@ -115,11 +115,12 @@ INSERT INTO identity VALUES (lower(hex(randomblob(8))));
 -- version 3
 -- Comparing. `model`: blob of what the database's catalogue says of the schema ('' where the dump says it all); `net_ms`: the
 -- step without the start-up of its tool (NULL: not known); `commit_id`: the commit whose code ran it ('': the source as it is);
--- `leg` of a round trip: 1 up, 2 down, 3 up again (0: none); `findings` and `work` and `seeded` in lines (migrations/store.h).
+-- `leg` of a round trip: 1 up, 2 down, 3 up again, 4 put back (0: none), `trip` what became of it, on the leg that ended it; `findings` and `work` and `seeded` in lines (migrations/store.h).
 ALTER TABLE steps ADD COLUMN model TEXT;
 ALTER TABLE steps ADD COLUMN net_ms INTEGER;
 ALTER TABLE steps ADD COLUMN commit_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE steps ADD COLUMN leg INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE steps ADD COLUMN trip TEXT NOT NULL DEFAULT '';
 ALTER TABLE steps ADD COLUMN findings TEXT NOT NULL DEFAULT '';
 ALTER TABLE steps ADD COLUMN work TEXT NOT NULL DEFAULT '';
 ALTER TABLE steps ADD COLUMN seeded TEXT NOT NULL DEFAULT '';
