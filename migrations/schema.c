@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "migrations/schema_catalog.h"
+#include "migrations/schema_check.h"
 #include "migrations/schema_lex.h"
 #include "migrations/schema_model.h"
 
@@ -146,18 +148,36 @@ void schema_sort(struct schema *s)
 
 /* ---- reading ---- */
 
+static int read_server(struct schema *s, enum sql_dialect dialect, const struct schema_text *text, struct err *err)
+{
+	if (!text->model)
+		return err_set(err, ERR_STEP, 0, "schema of %s: its catalogue is not described", s->engine);
+	if (schema_read_catalog(s, dialect, text->model, text->model_len, err) < 0)
+		return -1;
+	return dialect == SQL_MARIADB ? schema_finish_mariadb(s, text, err) : schema_finish_postgresql(s, text, err);
+}
+
 struct schema *schema_read(const char *engine, const struct schema_text *text, struct err *err)
 {
+	static const struct {
+		const char *name;
+		enum sql_dialect dialect;
+	} engines[] = {{"sqlite", SQL_SQLITE}, {"mariadb", SQL_MARIADB}, {"postgresql", SQL_POSTGRESQL}};
 	CLEANUP(schema_freep) struct schema *s = schema_new();
-	if (strcmp(engine, "sqlite") != 0) {
-		err_set(err, ERR_STEP, 0, "schema of %s: only its text can be compared", engine);
-		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+		if (strcmp(engine, engines[i].name) != 0)
+			continue;
+		enum sql_dialect dialect = engines[i].dialect;
+		s->engine = engines[i].name;
+		int rc = dialect == SQL_SQLITE ? schema_read_sqlite(s, text->dump, text->dump_len, err)
+					       : read_server(s, dialect, text, err);
+		if (rc < 0)
+			return NULL;
+		schema_sort(s);
+		return TAKE(s);
 	}
-	s->engine = "sqlite";
-	if (schema_read_sqlite(s, text->dump, text->dump_len, err) < 0)
-		return NULL;
-	schema_sort(s);
-	return TAKE(s);
+	err_set(err, ERR_STEP, 0, "schema of %s: only its text can be compared", engine);
+	return NULL;
 }
 
 static bool names(const struct sql_token *t, const char *name)
@@ -167,13 +187,33 @@ static bool names(const struct sql_token *t, const char *name)
 	return strcasecmp(plain.data, name) == 0;
 }
 
-/* The same for all engines: their dumps are all CREATE statements. */
+static size_t server_table_text(const char *dump, size_t len, enum sql_dialect dialect, const char *table,
+				struct buf *out)
+{
+	const char *p = dump;
+	struct check_statement st;
+	size_t n = 0;
+	while (check_next_statement(dialect, &p, dump + len, &st)) {
+		AUTO_BUF name = buf_make(BUF_TEXT_MAX);
+		check_table_of(dialect, &st, &name);
+		if (name.len == 0 || strcasecmp(name.data, table) != 0)
+			continue;
+		buf_add(out, st.s, st.len);
+		buf_adds(out, ";\n");
+		n++;
+	}
+	return n;
+}
+
 size_t schema_table_text(const char *dump, size_t len, const char *engine, const char *table, struct buf *out)
 {
-	(void)engine;
 	const char *p = dump;
 	struct sql_statement st;
 	size_t n = 0;
+	if (strcmp(engine, "mariadb") == 0)
+		return server_table_text(dump, len, SQL_MARIADB, table, out);
+	if (strcmp(engine, "postgresql") == 0)
+		return server_table_text(dump, len, SQL_POSTGRESQL, table, out);
 	while (sql_next_statement(&p, dump + len, &st)) {
 		if (!names(&st.table, table))
 			continue;

@@ -21,9 +21,17 @@ struct sql_token {
 	const char *s; /* with its quotes; not terminated */
 	size_t len;
 };
+/* Whose SQL it is: how names and strings are quoted, what is a comment. */
+enum sql_dialect {
+	SQL_SQLITE,
+	SQL_MARIADB, /* "x" is a string; backslash escapes; # comments; what stands in a comment for one version counts
+		      */
+	SQL_POSTGRESQL, /* E'x', $tag$x$tag$; comments nest; [x] is no name */
+};
 struct sql_lexer {
 	const char *p, *end;
-	bool no_close; /* no comment ends from here on */
+	enum sql_dialect dialect;
+	bool no_close; /* no comment and no $tag$ ends from here on */
 };
 
 /* The next token, white space and comments skipped; SQL_END (and false) at the end. An unclosed quote reaches to the
@@ -37,7 +45,10 @@ void sql_skip_group(struct sql_lexer *lx, struct sql_lexer *group);
 void sql_unquote(const struct sql_token *t, struct buf *out);
 /* Appends [s, s+n) in its normal form: comments gone, bare words in lower case, names unquoted where that is the same,
  * one way of spacing. Two texts that mean the same token for token are equal in it. */
-void sql_normalise(const char *s, size_t n, struct buf *out);
+void sql_normalise(const char *s, size_t n, struct buf *out); /* SQLite's */
+void sql_normalise_as(enum sql_dialect dialect, const char *s, size_t n, struct buf *out);
+/* ((a > 0)) → a > 0: takes off the brackets that are around all of it. */
+void sql_strip_brackets(struct sql_lexer *lx);
 
 /* What a statement of a dump creates. */
 enum sql_kind { SQL_TABLE, SQL_VIRTUAL, SQL_INDEX, SQL_VIEW, SQL_TRIGGER, SQL_OTHER, SQL_KIND_COUNT_ };

@@ -12,7 +12,7 @@
 
 #include "migrations/schema.h"
 
-#define SCHEMA_MAX_OBJECTS 5000
+#define SCHEMA_MAX_OBJECTS 50000
 #define SCHEMA_MAX_COLUMNS 2000 /* of one table */
 
 struct column {

@@ -275,22 +275,6 @@ static const char *normalised(struct reader *r, const char *prefix, const struct
 	return schema_str(r->schema, r->text.data);
 }
 
-/* ((a > 0)) means (a > 0). */
-static void strip_brackets(struct sql_lexer *group)
-{
-	for (;;) {
-		struct sql_lexer lx = *group;
-		struct sql_lexer inner;
-		struct sql_token t;
-		if (!sql_next(&lx, &t) || !sql_is_punct(&t, '('))
-			return;
-		sql_skip_group(&lx, &inner);
-		if (inner.end == group->end || sql_next(&lx, &t))
-			return;
-		*group = inner;
-	}
-}
-
 static struct column *find_column(struct table *t, const char *name)
 {
 	for (size_t i = 0; i < t->n_columns; i++)
@@ -357,7 +341,7 @@ static void body_group(struct body *b)
 	sql_skip_group(&b->lx, &group);
 	if (sql_is(&b->before, "unique"))
 		b->uniques[b->n_uniques - 1].columns = key_columns(b->reader, group);
-	strip_brackets(&group);
+	sql_strip_brackets(&group);
 	if (sql_is(&b->before, "check")) {
 		struct check *check = SCHEMA_ADD(b->table->checks, b->table->n_checks);
 		*check = (struct check){.name = take_name(b), .expr = normalised(b->reader, "", &group, "")};
@@ -548,7 +532,7 @@ static const char *read_where(struct reader *r, const struct sql_statement *st)
 	sql_skip_group(&lx, &group);
 	if (!sql_next(&lx, &t) || !sql_is(&t, "where"))
 		return "";
-	strip_brackets(&lx);
+	sql_strip_brackets(&lx);
 	return normalised(r, "", &lx, "");
 }
 
