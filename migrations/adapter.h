@@ -46,7 +46,6 @@
  *                                    # less the lines of $STATE/ignored, if a tool's list made that file
  *     model: |                       # SQL that prints what the catalogue says (migrations/schema_catalog.h), which look
  *                                    # has as ${model} and makes $LOOK/model of; absent: the dump says it all
- *
  *     save: |                        # keeps the database in the directory $SAVE; absent: cannot be done
  *     restore: |                     # puts it back as save found it
  *     columns: |                     # prints what templates/tasks/fill.awk needs to know of the tables (its head has the

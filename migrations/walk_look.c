@@ -177,11 +177,43 @@ static int check_counts(struct walker *w, const struct journal_record *r, struct
 	return 0;
 }
 
+/* ---- what it took ---- */
+
+enum { WORK_MAX = 4096 };
+
+/* "[a-z_]+<TAB>[0-9]+" lines: views take them apart without further ado. */
+static bool is_work(const char *p)
+{
+	while (*p) {
+		size_t key = strspn(p, "abcdefghijklmnopqrstuvwxyz_");
+		if (key == 0 || p[key] != '\t')
+			return false;
+		p += key + 1;
+		size_t digits = strspn(p, "0123456789");
+		if (digits == 0 || digits > 18 || p[digits] != '\n')
+			return false;
+		p += digits + 1;
+	}
+	return true;
+}
+
+static int check_work(struct walker *w, const struct journal_record *r, struct err *err)
+{
+	if (walk_part(w, r, SEEN_WORK, err) < 0)
+		return -1;
+	if (r->len > WORK_MAX || strlen(r->payload) != r->len || !is_work(r->payload))
+		return walk_bad(r, err, "no KEY<TAB>NUMBER lines");
+	free(w->step.work);
+	w->step.work = xstrdup(r->payload);
+	return 0;
+}
+
 /* ---- the rules ---- */
 
 const struct rule walk_look_rules[] = {
 	{"dump", PHASE_STEP, check_dump, keep_dump, NULL},
 	{"model", PHASE_STEP, check_model, keep_model, NULL},
 	{"counts", PHASE_STEP, check_counts, walk_keep_part, NULL},
+	{"work", PHASE_STEP, check_work, walk_keep_part, NULL},
 	{0},
 };

@@ -36,7 +36,8 @@ void plan_file(struct plan *p, const char *path, unsigned mode, const void *data
  *   VERSION   the version this step is about (down: the one that is undone)
  *   TARGET    where the database shall be after it ("base" for nothing applied)
  *   LIST      a file: all versions in order, one a line
- *   LOOK      (look) a directory: write `dump`, `counts` ("table<TAB>rows") and, when version_sql is given, `versions`
+ *   LOOK      (look) a directory: write `dump`, `counts` and, when version_sql is given, `versions`; and where there is
+ *             such a thing `model` and `work` (provision/journal.h has what is in them)
  *   STATE     a directory of the adapter's own on the box that lives as long as the box
  *   SAVE      (save, restore) a directory
  *

@@ -44,6 +44,7 @@ TAIL=262144               # … and this much from the end are told
 FILES_MAX=67108864        # a command whose output files grow beyond is killed
 DUMP_MAX=16777216         # JOURNAL_MAX_PAYLOAD
 COUNTS_MAX=4194304        # bytes
+WORK_MAX=32               # lines
 SET_MAX=1048576           # bytes of a version set as the tool prints it
 VERSIONS_MAX=20000        # in the list
 VERSION_LEN=200           # bytes of one version
@@ -540,6 +541,7 @@ look_tell() { # N
 			look_fail 'looking at the database made no dump'
 		fi
 		[ ! -f "$look/counts" ] || tell_counts "$1" "$look/counts"
+		[ ! -s "$look/work" ] || tell_work "$1" "$look/work"
 	fi
 	[ -n "$look_text" ] || return 0
 	record_text "look n=$1 rc=$look_rc" "$look_text"
@@ -600,6 +602,14 @@ tell_counts() { # N FILE
 	else
 		record_file "counts n=$1" "$2" "$size"
 	fi
+}
+
+tell_work() { # N FILE
+	text='' i=0
+	while IFS= read -r line && [ "$i" -lt "$WORK_MAX" ]; do
+		i=$((i + 1)) text=$text$line$NL
+	done <"$2"
+	record_text "work n=$1" "$text"
 }
 
 # --- walking ---

@@ -1265,6 +1265,7 @@ static void dumps_survive_byte_for_byte(void **state)
 	t.current = NULL;
 	t.look = "cp at $LOOK/versions 2>/dev/null || : >$LOOK/versions; cp d$(cat at || echo 1) $LOOK/dump; "
 		 "cp d$(cat at >/dev/null && expr 41 - $(cat at) || echo 7) $LOOK/model; "
+		 "printf 'statements\\t7\\n' >$LOOK/work; "
 		 "printf 'no last newline' >$LOOK/counts";
 	plan_set_walk(w->plan, &t);
 	assert_int_equal(run(w), 0);
@@ -1277,6 +1278,7 @@ static void dumps_survive_byte_for_byte(void **state)
 	assert_true(full + delta + same > 30);
 	assert_true(delta > 10);
 	assert_string_equal(payload(w, "counts n=40"), "no last newline");
+	assert_string_equal(payload(w, "work n=40"), "statements\t7\n");
 }
 
 static void a_full_disk_is_no_success(void **state)

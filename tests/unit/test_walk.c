@@ -202,6 +202,7 @@ static void write_good(struct lab *l)
 	rec_dump(l, 1, "delta", DUMP_1, DELTA_1);
 	rec_model(l, 1, "delta", MODEL_1, "a1 1\ntable\tb\n");
 	rec_text(l, "counts n=1", "a\t0\nb\t0\n");
+	rec_text(l, "work n=1", "statements\t3\nlongest_ms\t0\n");
 	rec(l, "stepend n=1 ok=1 why=ok");
 	write_step(l, 2, "204", "up");
 	rec(l, "ran n=2 rc=0 ms=240 why=exit");
@@ -291,6 +292,7 @@ static void test_good(void **state)
 	assert_string_equal(s.version, "203");
 	assert_string_equal(s.versions, "203\n");
 	assert_string_equal(s.counts, "a\t0\nb\t0\n");
+	assert_string_equal(s.work, "statements\t3\nlongest_ms\t0\n");
 	assert_string_equal(s.changes, "+ table b (1 column)\n");
 	assert_int_equal(s.ms, 250);
 	assert_int_equal(s.rc, 0);
@@ -738,6 +740,9 @@ static void test_lies(void **state)
 	lie_after("dump", 2, "dump n=1 form=delta sha256=" HASH " size=3", "a1 1\nx\n", "does not check");
 	lie_after("dump", 2, "dump n=1 form=delta sha256=" HASH " size=3", "garbage", "not a command");
 	lie_after("dump", 2, "dump n=1 form=same sha256=" HASH " size=3", NULL, "not the same");
+	lie_after("work", 1, "work n=1", "statements\t-3\n", "no KEY<TAB>NUMBER lines");
+	lie_after("work", 1, "work n=1", "statements\t3", "no KEY<TAB>NUMBER lines");
+	lie_after("work", 1, "work n=1", "state\033ments\t3\n", "no KEY<TAB>NUMBER lines");
 	lie_after("at", 2, "model n=1 form=full sha256=" HASH " size=3", "abc", "before the dump");
 	lie_after("model", 2, "model n=1 form=delta sha256=" HASH " size=3", "garbage", "not a command");
 	lie_after("counts", 2, "model n=1 form=same sha256=" HASH " size=3", NULL, "twice in one step");
