@@ -19,9 +19,10 @@ struct globals {
 struct cmd_ctx {
 	struct db *db; /* the store, open when the command `needs` it */
 	const struct globals *globals;
-	int argc;    /* operands */
-	char **argv; /* NULL-terminated */
-	void *opts;  /* the command's own context, ctx_size zeroed bytes */
+	int argc;     /* operands */
+	char **argv;  /* NULL-terminated */
+	int n_behind; /* how many of them, the last ones, stand behind "--" */
+	void *opts;   /* the command's own context, ctx_size zeroed bytes */
 };
 
 enum { CMD_NEEDS_STORE = 1 };
@@ -39,9 +40,9 @@ struct cmd {
 	int (*run)(struct cmd_ctx *c, struct err *err);
 };
 
-extern const struct cmd cmd_attach, cmd_compare, cmd_diff, cmd_doctor, cmd_down, cmd_gc, cmd_init, cmd_log, cmd_ls,
-	cmd_plan, cmd_run, cmd_schema, cmd_show, cmd_ssh, cmd_ssh_config, cmd_step, cmd_up, cmd_extend, cmd_completion,
-	cmd_versions;
+extern const struct cmd cmd_attach, cmd_bisect, cmd_compare, cmd_diff, cmd_doctor, cmd_down, cmd_gc, cmd_init, cmd_log,
+	cmd_ls, cmd_plan, cmd_run, cmd_schema, cmd_show, cmd_ssh, cmd_ssh_config, cmd_step, cmd_up, cmd_extend,
+	cmd_completion, cmd_versions;
 
 /* All commands, NULL-terminated. */
 extern const struct cmd *const cmds[];

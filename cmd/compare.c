@@ -245,7 +245,7 @@ static int walk(struct comparison *k)
 	if (!k->fleet.n)
 		return 0;
 	struct screen *screen = screen_new(k->c->globals, (int)k->fleet.n);
-	screen_set_aside(screen);
+	screen_set_aside(screen, true);
 	struct fleet_run how = {.db = k->c->db, .screen = screen, .keep = KEEP_NEVER, .what = COMPILE_ALL};
 	int code = fleet_run(&k->fleet, &how);
 	screen_free(screen);

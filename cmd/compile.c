@@ -289,6 +289,17 @@ struct plan *compile(const struct recipe *r, enum compile_what what, const char 
 	return rc == 0 ? TAKE(plan) : NULL;
 }
 
+char *compile_fill(const struct recipe *r, const char *text, struct err *err)
+{
+	struct compiler c = {.r = r};
+	AUTO_BUF out = buf_make(BUF_TEXT_MAX);
+	int rc = add_vars(&c, err);
+	if (rc == 0)
+		rc = fill(&c, "question", text, &out, err);
+	json_decref(c.vars);
+	return rc == 0 ? buf_take(&out) : NULL;
+}
+
 int compile_payload(const struct recipe *r, int *fd, mono_ms deadline, struct err *err)
 {
 	*fd = -1;

@@ -21,6 +21,9 @@ enum compile_what {
 /* to overrides the recipe's (COMPILE_WALK: a version or "+N"/"-N"). NULL with err when something does not fit. */
 struct plan *compile(const struct recipe *r, enum compile_what what, const char *to, struct err *err);
 
+/* A text with the recipe's variables filled in (caller frees). NULL with err. */
+char *compile_fill(const struct recipe *r, const char *text, struct err *err);
+
 /* Packs what the box cannot fetch itself into a temporary file that has no name any more when this returns: nothing
  * stays of it, however we end. *fd is open for reading (caller closes), or -1 when the recipe needs none. */
 int compile_payload(const struct recipe *r, int *fd, mono_ms deadline, struct err *err) MUST_USE;

@@ -148,6 +148,9 @@ int fleet_run(struct fleet *f, const struct fleet_run *how)
 				      .recipe = &s->recipe,
 				      .what = how->what,
 				      .keep = how->keep,
+				      .question = how->question,
+				      .question_title = how->question_title,
+				      .list = s->list,
 				      .turn = take_turn,
 				      .turn_ctx = s};
 		s->fleet = f;

@@ -14,7 +14,8 @@
 /* One recipe with its own list of assignments, and its box's life. */
 struct ship {
 	struct recipe recipe;
-	struct job job; /* job.run and job.exit_code are valid after fleet_run() */
+	struct job job;   /* job.run and job.exit_code are valid after fleet_run() */
+	struct buf *list; /* borrowed: as in struct job, or NULL */
 	struct opt_list sets;
 	char *text[OPT_LIST_MAX]; /* owned assignments */
 	size_t n_text;
@@ -51,6 +52,7 @@ struct fleet_run {
 	struct screen *screen; /* borrowed */
 	enum keep keep;
 	enum compile_what what;
+	const char *question, *question_title; /* as in struct job, or NULL */
 };
 /* Runs all of them to their end, at the same time. Returns the worst exit code of them. */
 int fleet_run(struct fleet *f, const struct fleet_run *how);

@@ -55,6 +55,7 @@ struct life {
 	struct lookout *lookout;      /* while there is a flight to a box of a cloud */
 	struct walk_view view;
 	struct walker *walker;
+	struct buf *list; /* job->list */
 	int64_t n_steps;
 	struct report_steps steps;
 	mono_ms began;
@@ -160,6 +161,15 @@ static void on_task_end(void *ctx, int64_t n, int64_t rc, const char *why, int64
 		show_tail(l, 't', n);
 }
 
+static void on_list(void *ctx, const char *text, size_t len)
+{
+	struct life *l = ctx;
+	if (l->list) {
+		buf_reset(l->list);
+		buf_add(l->list, text, len);
+	}
+}
+
 static void on_walk(void *ctx, const char *from, const char *to, const char *dir, int64_t n)
 {
 	struct life *l = ctx;
@@ -214,6 +224,7 @@ static void life_view(struct life *l)
 	l->view = (struct walk_view){
 		.task = on_task,
 		.task_end = on_task_end,
+		.list = on_list,
 		.walk = on_walk,
 		.step = on_step,
 		.output = on_output,
@@ -230,6 +241,10 @@ static int prepare(struct life *l, struct job *job, struct err *err)
 	l->plan = compile(r, job->what, job->to, err);
 	if (!l->plan)
 		return -1;
+	if (job->question) {
+		AUTO_FREE char *dir = xasprintf("/srv/%s", r->name);
+		plan_question(l->plan, job->question_title, dir, job->question, r->step_timeout_s);
+	}
 	if (job->what != COMPILE_WALK) {
 		if (r->local_path)
 			pane_doing(l->pane, "packing the source", r->local_path, 0);
@@ -492,6 +507,7 @@ void job_run(struct job *job)
 		.pane = pane_new(job->screen),
 		.recipe = job->recipe,
 		.keep = job->keep,
+		.list = job->list,
 		.boots = job->box == NULL,
 		.payload_fd = -1,
 		.began = clock_mono(),

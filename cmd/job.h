@@ -17,8 +17,11 @@ struct job {
 	const struct recipe *recipe; /* borrowed */
 	enum compile_what what;
 	enum keep keep;
-	const char *to;  /* COMPILE_WALK: where to, or NULL */
-	const char *box; /* COMPILE_WALK: the living box to step on */
+	const char *to;       /* COMPILE_WALK: where to, or NULL */
+	const char *question; /* shell text asked behind the walk (plan_question()), or NULL; and its title */
+	const char *question_title;
+	struct buf *list; /* gets all versions, one a line; or NULL */
+	const char *box;  /* COMPILE_WALK: the living box to step on */
 	/* Of several jobs: called before the run gets its id, and (over) once it has one or will get none, so that ids
 	 * can be given in order. NULL: no matter. */
 	void (*turn)(struct job *job, bool over);

@@ -22,9 +22,9 @@
 #endif
 
 const struct cmd *const cmds[] = {
-	&cmd_init,       &cmd_plan,   &cmd_versions, &cmd_run,     &cmd_up,     &cmd_step,       &cmd_ls,
-	&cmd_show,       &cmd_log,    &cmd_diff,     &cmd_compare, &cmd_schema, &cmd_attach,     &cmd_ssh,
-	&cmd_ssh_config, &cmd_extend, &cmd_down,     &cmd_gc,      &cmd_doctor, &cmd_completion, NULL,
+	&cmd_init,   &cmd_plan, &cmd_versions, &cmd_run,    &cmd_up,         &cmd_step,   &cmd_ls,  &cmd_show,
+	&cmd_log,    &cmd_diff, &cmd_compare,  &cmd_bisect, &cmd_schema,     &cmd_attach, &cmd_ssh, &cmd_ssh_config,
+	&cmd_extend, &cmd_down, &cmd_gc,       &cmd_doctor, &cmd_completion, NULL,
 };
 
 /* Every command's own table is parsed together with these; its context lies behind them, aligned for anything. */
@@ -118,13 +118,24 @@ static int check_operands(const struct cmd *c, int n, struct err *err)
 	return 0;
 }
 
+/* Words behind the first "--". (Where it is the value of an option it is not meant as one that takes any.) */
+static int count_behind(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--") == 0)
+			return argc - 1 - i;
+	}
+	return 0;
+}
+
 static int run_command(const struct cmd *c, int argc, char **argv, struct err *err)
 {
 	struct opt all[32];
 	merge_options(c, all, ARRAY_SIZE(all));
 	AUTO_FREE char *mem = xcalloc(1, sizeof(struct common) + c->ctx_size);
 	struct common *common = (void *)mem;
-	struct cmd_ctx ctx = {.globals = &common->g, .opts = mem + sizeof(struct common)};
+	struct cmd_ctx ctx = {
+		.globals = &common->g, .opts = mem + sizeof(struct common), .n_behind = count_behind(argc, argv)};
 	int rc = opt_parse(all, mem, argc, argv, &ctx.argv, &ctx.argc, err);
 	if (rc > 0) {
 		help(c);

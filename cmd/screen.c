@@ -32,8 +32,8 @@ struct screen {
 	bool ticking, ending;
 	bool live; /* stderr is a terminal that may be redrawn */
 	bool json, verbose, quiet, several;
-	bool aside; /* screen_set_aside() */
-	bool shown; /* a live line stands at the cursor */
+	bool aside, muted; /* screen_set_aside() */
+	bool shown;        /* a live line stands at the cursor */
 	struct pane *panes[MAX_PANES];
 	size_t n_panes;
 };
@@ -258,7 +258,7 @@ static void stay(struct pane *p, FILE *f, const char *fmt, va_list ap)
 void pane_progress(struct pane *p, const char *fmt, ...)
 {
 	va_list ap;
-	if (p->screen->quiet || (p->screen->json && !p->screen->live))
+	if (p->screen->quiet || p->screen->muted || (p->screen->json && !p->screen->live))
 		return;
 	va_start(ap, fmt);
 	stay(p, stderr, fmt, ap);
@@ -278,7 +278,7 @@ void pane_result(struct pane *p, const char *fmt, ...)
 void pane_verdict(struct pane *p, const char *fmt, ...)
 {
 	va_list ap;
-	if (p->screen->aside ? p->screen->quiet : p->screen->json)
+	if (p->screen->aside ? p->screen->quiet || p->screen->muted : p->screen->json)
 		return;
 	va_start(ap, fmt);
 	stay(p, p->screen->aside ? stderr : stdout, fmt, ap);
@@ -302,6 +302,8 @@ void pane_output(struct pane *p, const char *data, size_t len, size_t max_lines)
 {
 	struct screen *s = p->screen;
 	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
+	if (s->muted)
+		return;
 	size_t from = max_lines ? last_lines(data, len, max_lines) : 0;
 	if (len - from > BUF_TEXT_MAX / 8)
 		from = len - BUF_TEXT_MAX / 8;
@@ -338,9 +340,10 @@ void pane_json(struct pane *p, json_t *object)
 	json_decref(object);
 }
 
-void screen_set_aside(struct screen *s)
+void screen_set_aside(struct screen *s, bool lines)
 {
 	s->aside = true;
+	s->muted = !lines && !s->verbose;
 }
 
 bool screen_is_json(const struct screen *s)

@@ -32,8 +32,8 @@ void pane_output(struct pane *p, const char *data, size_t len, size_t max_lines)
 /* --json only: one object a line; steals the reference. With text output it does nothing. */
 void pane_json(struct pane *p, json_t *object /* takes */);
 /* The command has results of its own: steps are shown with --verbose only, verdicts are progress, and there is no JSON
- * of the jobs. */
-void screen_set_aside(struct screen *s);
+ * of the jobs. lines false: nor is there progress without --verbose but the live line. */
+void screen_set_aside(struct screen *s, bool lines);
 /* As pane_result(), for the last line of a job. */
 void pane_verdict(struct pane *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool screen_is_json(const struct screen *s);

@@ -14,6 +14,8 @@ struct walk_view {
 	void (*task_end)(void *ctx, int64_t n, int64_t rc, const char *why, int64_t ms);
 	/* variant: the adapter's variant that fits the checkout, or "". */
 	void (*versions)(void *ctx, int64_t n, const char *variant);
+	/* All of them, one a line. */
+	void (*list)(void *ctx, const char *text, size_t len);
 	/* dir: up, down or roundtrip; n: of versions. */
 	void (*walk)(void *ctx, const char *from, const char *to, const char *dir, int64_t n);
 	void (*step)(void *ctx, int64_t n, const char *version, const char *dir);

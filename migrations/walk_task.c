@@ -224,7 +224,8 @@ static int check_versions(struct walker *w, const struct journal_record *r, stru
 
 static void tell_versions(struct walker *w, const struct journal_record *r)
 {
-	(void)r;
+	if (w->w.view->list)
+		w->w.view->list(w->w.view->ctx, r->payload, r->len);
 	if (w->w.view->versions)
 		w->w.view->versions(w->w.view->ctx, w->rc, w->variant);
 }

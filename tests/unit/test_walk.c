@@ -49,6 +49,11 @@ static void on_versions(void *ctx, int64_t n, const char *variant)
 	buf_addf(&((struct lab *)ctx)->told, "versions %lld %s\n", (long long)n, variant);
 }
 
+static void on_list(void *ctx, const char *text, size_t len)
+{
+	buf_addf(&((struct lab *)ctx)->told, "list %.*s", (int)len, text);
+}
+
 static void on_walk(void *ctx, const char *from, const char *to, const char *dir, int64_t n)
 {
 	buf_addf(&((struct lab *)ctx)->told, "walk %s %s %s %lld\n", from, to, dir, (long long)n);
@@ -96,7 +101,15 @@ static void lab_open(struct lab *l)
 	assert_int_equal(store_run_add(l->db, &l->run, "{}", &err), 0);
 	l->journal = buf_make(BUF_TEXT_MAX);
 	l->told = buf_make(BUF_TEXT_MAX);
-	l->view = (struct walk_view){on_task, on_task_end, on_versions, on_walk, on_step, on_output, on_step_end, l};
+	l->view = (struct walk_view){.task = on_task,
+				     .task_end = on_task_end,
+				     .versions = on_versions,
+				     .list = on_list,
+				     .walk = on_walk,
+				     .step = on_step,
+				     .output = on_output,
+				     .step_end = on_step_end,
+				     .ctx = l};
 	l->walk = (struct walk){.db = l->db,
 				.engine = "sqlite",
 				.refused = "NotImplementedError|not supported$",
@@ -278,7 +291,7 @@ static void test_good(void **state)
 	assert_string_equal(l.told.data, "task 1 setup make \\x1b[31mred\n"
 					 "out t1 working\n\n"
 					 "end 1 0 exit 1500\n"
-					 "versions 3 with-downgrades\n"
+					 "list 202\n203\n204\nversions 3 with-downgrades\n"
 					 "walk 202 204 up 2\n"
 					 "step 0 202 base\n"
 					 "stepend 0 base: 1 table\n"
