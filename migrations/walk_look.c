@@ -130,7 +130,7 @@ const struct schema *walk_schema(struct walker *w, struct look *l)
 		const struct schema_text text = {
 			.dump = dump->data,
 			.dump_len = dump->len,
-			.model = l->model.sha256[0] ? model->data : NULL,
+			.model = l->model.sha256[0] ? model->data : NULL, /* "" of a database without tables */
 			.model_len = l->model.sha256[0] ? model->len : 0,
 		};
 		l->schema = schema_read(w->w.engine, &text, &err);

@@ -536,7 +536,7 @@ look_tell() { # N
 	if [ -n "$look_done" ]; then
 		if [ -f "$look/dump" ]; then
 			tell_text dump "$1" "$look/dump"
-			[ ! -s "$look/model" ] || tell_text model "$1" "$look/model"
+			[ ! -f "$look/model" ] || tell_text model "$1" "$look/model"
 		else
 			look_fail 'looking at the database made no dump'
 		fi
