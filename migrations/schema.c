@@ -150,7 +150,7 @@ void schema_sort(struct schema *s)
 
 static int read_server(struct schema *s, enum sql_dialect dialect, const struct schema_text *text, struct err *err)
 {
-	if (!text->model)
+	if (text->model_len == 0 && text->dump_len > 0)
 		return err_set(err, ERR_STEP, 0, "schema of %s: its catalogue is not described", s->engine);
 	if (schema_read_catalog(s, dialect, text->model, text->model_len, err) < 0)
 		return -1;

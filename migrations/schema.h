@@ -17,7 +17,7 @@ struct schema; /* migrations/schema_model.h tells what is in it */
 struct schema_text {
 	const char *dump; /* of the engine's own tool, without noise */
 	size_t dump_len;
-	const char *model; /* description of the catalogue; NULL or empty for an engine that needs none (SQLite) */
+	const char *model; /* what its catalogue says (migrations/schema_catalog.h); none for SQLite */
 	size_t model_len;
 };
 /* engine: "sqlite", "mariadb" (MySQL too) or "postgresql". ERR_STEP when it cannot be read (the text diff still

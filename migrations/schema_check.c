@@ -112,8 +112,22 @@ bool check_next(struct sql_lexer *lx, struct sql_token *t)
 	return false;
 }
 
+/* Most questions are answered by the first letter. Those of the schemas that are skipped ask for more. */
+static bool begins_otherwise(const struct sql_lexer *lx, const char *text)
+{
+	const char *p = lx->p;
+	while (p < lx->end && *p == ' ')
+		p++;
+	if (p == lx->end || !islower((unsigned char)*text) || !isalpha((unsigned char)*p))
+		return false;
+	int c = tolower((unsigned char)*p);
+	return c != *text && c != 'p';
+}
+
 bool check_eat(struct sql_lexer *lx, const char *text)
 {
+	if (begins_otherwise(lx, text))
+		return false;
 	struct sql_lexer want = {.p = text, .end = text + strlen(text), .dialect = lx->dialect};
 	struct sql_lexer at = *lx;
 	struct sql_token a;

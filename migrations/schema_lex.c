@@ -5,14 +5,22 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_word(char c)
+/* Classes of bytes: most of a dump is words and blanks. */
+enum { CLASS_WORD = 1, CLASS_SPACE = 2, CLASS_COMMENT = 4 };
+static const unsigned char classes[256] = {
+	['\t' ... '\r'] = CLASS_SPACE, [' '] = CLASS_SPACE,   ['0' ... '9'] = CLASS_WORD, ['A' ... 'Z'] = CLASS_WORD,
+	['a' ... 'z'] = CLASS_WORD,    ['_'] = CLASS_WORD,    ['$'] = CLASS_WORD,         [0x80 ... 0xff] = CLASS_WORD,
+	['-'] = CLASS_COMMENT,         ['/'] = CLASS_COMMENT, ['#'] = CLASS_COMMENT,      ['*'] = CLASS_COMMENT,
+};
+
+static inline bool is_word(char c)
 {
-	return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+	return (classes[(unsigned char)c] & CLASS_WORD) != 0;
 }
 
-static bool is_space(char c)
+static inline bool is_space(char c)
 {
-	return c == ' ' || (c >= '\t' && c <= '\r');
+	return (classes[(unsigned char)c] & CLASS_SPACE) != 0;
 }
 
 /* ---- tokens ---- */
@@ -95,7 +103,7 @@ static const char *skip_blank(struct sql_lexer *lx)
 	for (;;) {
 		while (p < lx->end && is_space(*p))
 			p++;
-		if (p == lx->end || (*p != '-' && *p != '/' && *p != '#' && *p != '*'))
+		if (p == lx->end || !(classes[(unsigned char)*p] & CLASS_COMMENT))
 			return p;
 		const char *behind = skip_comment(lx, p);
 		if (behind == p)

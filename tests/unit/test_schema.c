@@ -393,9 +393,16 @@ static void test_other_engine(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	const struct schema_text text = {.dump = ""};
-	assert_null(schema_read("mariadb", &text, &err));
+	const struct schema_text nothing = {.dump = ""};
+	const struct schema_text undescribed = {.dump = "CREATE TABLE t (a int);", .dump_len = 23};
+	assert_null(schema_read("dbase", &nothing, &err));
 	assert_int_equal(err.reach, ERR_STEP);
+	assert_null(schema_read("mariadb", &undescribed, &err));
+	assert_int_equal(err.reach, ERR_STEP);
+	/* A database that is empty has nothing to describe. */
+	CLEANUP(schema_freep) struct schema *s = schema_read("postgresql", &nothing, &err);
+	assert_non_null(s);
+	assert_int_equal(s->n_tables + s->n_objects, 0);
 }
 
 /* ---- a few words ---- */
