@@ -97,6 +97,21 @@ void text_safe_line(struct buf *out, const char *s, size_t n, size_t max)
 	}
 }
 
+size_t text_columns(const char *s)
+{
+	size_t n = 0;
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xC0) != 0x80;
+	return n;
+}
+
+void text_pad(struct buf *out, const char *s, size_t columns)
+{
+	buf_adds(out, s);
+	for (size_t n = text_columns(s); n < columns; n++)
+		buf_addc(out, ' ');
+}
+
 void text_shell_quote(struct buf *out, const char *s)
 {
 	buf_addc(out, '\'');

@@ -16,6 +16,11 @@ void text_safe(struct buf *out, const char *s, size_t n);
 /* The same into one line: LF and TAB become a space; at most max bytes of output, then "…". */
 void text_safe_line(struct buf *out, const char *s, size_t n, size_t max);
 
+/* How many columns of a terminal a UTF-8 text takes: its characters, which is right for all but wide ones. */
+size_t text_columns(const char *s);
+/* Appends s, and blanks up to so many columns. */
+void text_pad(struct buf *out, const char *s, size_t columns);
+
 /* Appends s in single quotes for a POSIX shell. */
 void text_shell_quote(struct buf *out, const char *s);
 

@@ -116,14 +116,6 @@ static void print_forks(const struct compare_view *v, const struct match *m)
 
 /* ---- one pair, as text ---- */
 
-static size_t columns(const char *s)
-{
-	size_t n = 0;
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xC0) != 0x80;
-	return n;
-}
-
 /* How much of a version's name its number is, where it has one: 3 of 011_check. */
 static size_t number_len(const char *name)
 {
@@ -137,7 +129,7 @@ static void span_name(const struct match *m, const struct compare_span *s, struc
 	const char *first = m->names[s->first], *last = m->names[s->last];
 	if (s->last == s->first)
 		buf_adds(out, first);
-	else if (columns(first) + columns(last) < VERSIONS_MAX)
+	else if (text_columns(first) + text_columns(last) < VERSIONS_MAX)
 		buf_addf(out, "%s…%s", first, last);
 	else
 		buf_addf(out, "%.*s…%.*s", (int)number_len(first), first, (int)number_len(last), last);
@@ -149,7 +141,7 @@ static size_t name_width(const struct match *m, const struct compare_spans *span
 	for (size_t i = 0; i < spans->n; i++) {
 		AUTO_BUF name = buf_make(BUF_TEXT_MAX);
 		span_name(m, &spans->items[i], &name);
-		size_t n = columns(name.data);
+		size_t n = text_columns(name.data);
 		width = n > width ? n : width;
 	}
 	return width < VERSIONS_MAX ? width : VERSIONS_MAX;
@@ -243,8 +235,9 @@ static int print_span(const struct compare_view *v, const struct match *m, const
 	span_name(m, s, &name);
 	span_word(v, m, s, &word);
 	add_times(v, m, s, &times);
-	printf("    %s%*s  %s%*s  %s\n", name.data, (int)(width > columns(name.data) ? width - columns(name.data) : 0),
-	       "", word.data, (int)(columns(word.data) < 30 ? 30 - columns(word.data) : 0), "", times.data);
+	printf("    %s%*s  %s%*s  %s\n", name.data,
+	       (int)(width > text_columns(name.data) ? width - text_columns(name.data) : 0), "", word.data,
+	       (int)(text_columns(word.data) < 30 ? 30 - text_columns(word.data) : 0), "", times.data);
 	print_items(m, s->appeared, s->n_appeared, "");
 	print_items(m, s->gone, s->n_gone, "no longer: ");
 	return v->text && s->n_appeared ? print_text_diff(m, s->first, err) : 0;

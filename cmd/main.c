@@ -42,13 +42,18 @@ static const struct opt common_opts[] = {
 	OPT_END,
 };
 
+enum { ARGS_COLUMNS = 27 };
+
 static void usage(FILE *f)
 {
 	fputs("stepbox: throwaway boxes for looking at database migrations, one step at a time\n\n"
 	      "usage: stepbox COMMAND [OPTIONS] …\n\n",
 	      f);
-	for (size_t i = 0; cmds[i]; i++)
-		fprintf(f, "  %-11s %-28s %s\n", cmds[i]->name, cmds[i]->args, cmds[i]->brief);
+	for (size_t i = 0; cmds[i]; i++) {
+		AUTO_BUF args = buf_make(BUF_TEXT_MAX);
+		text_pad(&args, cmds[i]->args, ARGS_COLUMNS);
+		fprintf(f, "  %-11s %s %s\n", cmds[i]->name, args.data, cmds[i]->brief);
+	}
 	fputs("\n`stepbox COMMAND --help` tells the options. Exit codes: 0 as expected, 1 a finding, 2 usage or "
 	      "recipe,\n"
 	      "3 box or cloud, 4 something may still be running, 130 interrupted and cleaned up.\n",

@@ -37,17 +37,6 @@ int report_find_run(struct db *db, const char *id, struct run *run, struct err *
 	return found < 0 ? -1 : 0;
 }
 
-/* Pads by columns, not bytes. */
-static void pad(struct buf *out, const char *text, size_t columns)
-{
-	size_t n = 0;
-	for (const char *p = text; *p; p++)
-		n += ((unsigned char)*p & 0xC0) != 0x80;
-	buf_adds(out, text);
-	for (; n < columns; n++)
-		buf_addc(out, ' ');
-}
-
 /* The runner's clock ticks every 10 ms. */
 static void add_span(int64_t ms, char out[32])
 {
@@ -63,7 +52,7 @@ void report_task(const struct task_row *t, struct buf *out)
 	AUTO_BUF title = buf_make(BUF_TEXT_MAX);
 	text_safe_line(&title, t->title, strlen(t->title), TITLE_COLUMNS);
 	buf_addf(out, "  %-9s ", t->kind);
-	pad(out, title.data, TITLE_COLUMNS + 2);
+	text_pad(out, title.data, TITLE_COLUMNS + 2);
 	add_span(t->ms, span);
 	buf_addf(out, "%9s", span);
 	if (strcmp(t->why, "exit") != 0 && *t->why)
@@ -170,7 +159,7 @@ void report_step_line(const struct step *s, const struct step *before, const cha
 	text_safe_line(&version, s->version, strlen(s->version), 60);
 	text_safe_line(&safe, brief, strlen(brief), 200);
 	buf_addf(out, " %s ", strcmp(s->direction, "down") == 0 ? "↓" : " ");
-	pad(out, version.data, width);
+	text_pad(out, version.data, width);
 	if (s->outcome != OUTCOME_BASE)
 		add_span(s->ms, span);
 	buf_addf(out, "  %-14s %8s  %s", outcome_name(s->outcome), span, safe.data);
@@ -242,7 +231,7 @@ static void add_trip(struct report_steps *r, const struct step *s, struct buf *o
 	text_safe_line(&trip, s->trip, strlen(s->trip), sizeof(s->trip));
 	add_span(r->ms, span);
 	buf_adds(out, " ↕ ");
-	pad(out, version.data, r->width);
+	text_pad(out, version.data, r->width);
 	buf_addf(out, "  %-14s %8s  %s", trip.data, span, trip_text(trip.data));
 	while (out->data[out->len - 1] == ' ')
 		out->data[--out->len] = '\0';

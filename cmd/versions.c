@@ -59,21 +59,6 @@ static void add_rule(struct buf *out, const struct history_pick *p)
 		buf_adds(out, ", edited later");
 }
 
-static size_t columns(const char *s)
-{
-	size_t n = 0;
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xC0) != 0x80;
-	return n;
-}
-
-static void pad(struct buf *out, const char *text, size_t width)
-{
-	buf_adds(out, text);
-	for (size_t n = columns(text); n < width; n++)
-		buf_addc(out, ' ');
-}
-
 /* ---- the table ---- */
 
 struct row {
@@ -115,7 +100,7 @@ static size_t terminal_width(void)
 
 static size_t widest(size_t width, const struct buf *cell)
 {
-	size_t n = columns(cell->data);
+	size_t n = text_columns(cell->data);
 	return n > width ? n : width;
 }
 
@@ -123,7 +108,7 @@ static void print_row(const char *const cells[6], const size_t widths[5])
 {
 	AUTO_BUF line = buf_make(8192);
 	for (size_t i = 0; i < 5; i++) {
-		pad(&line, cells[i], widths[i]);
+		text_pad(&line, cells[i], widths[i]);
 		buf_adds(&line, "  ");
 	}
 	buf_adds(&line, cells[5]);

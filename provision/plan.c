@@ -246,22 +246,13 @@ static void print_indented(struct buf *out, const char *text, size_t len)
 	}
 }
 
-/* How many columns a UTF-8 text takes: characters, which is right for all but wide ones. */
-static size_t columns(const char *s)
-{
-	size_t n = 0;
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xC0) != 0x80;
-	return n;
-}
-
 static void print_task(const struct task *t, size_t n, int number_width, int kind_width, bool verbose, struct buf *out)
 {
 	AUTO_BUF title = buf_make(BUF_TEXT_MAX);
 	text_safe_line(&title, t->title, strlen(t->title), TITLE_SHOWN);
 	char span[32];
 	clock_span(t->timeout_s * 1000, span);
-	size_t width = columns(title.data);
+	size_t width = text_columns(title.data);
 	int pad = width < TITLE_COLUMN ? (int)(TITLE_COLUMN - width) : 0;
 	buf_addf(out, "%*zu  %-*s  %s%*s  (%s)\n", number_width, n, kind_width, t->kind, title.data, pad, "", span);
 	if (!verbose)

@@ -258,22 +258,28 @@ static void test_parse_size(void **state)
 	}
 }
 
+static void test_columns(void **state)
+{
+	(void)state;
+	assert_int_equal(text_columns(""), 0);
+	assert_int_equal(text_columns("a … b"), 5);
+	AUTO_BUF out = buf_make(BUF_TEXT_MAX);
+	text_pad(&out, "é…", 4);
+	assert_string_equal(out.data, "é…  ");
+	text_pad(&out, "longer", 2);
+	assert_string_equal(out.data, "é…  longer");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_safe_keeps_text),
-		cmocka_unit_test(test_safe_controls),
-		cmocka_unit_test(test_safe_carriage_return),
-		cmocka_unit_test(test_safe_direction),
-		cmocka_unit_test(test_safe_bad_utf8),
-		cmocka_unit_test(test_safe_every_pair),
-		cmocka_unit_test(test_safe_line),
-		cmocka_unit_test(test_shell_quote),
-		cmocka_unit_test(test_starts_ends),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_parse_int),
-		cmocka_unit_test(test_parse_size),
+		cmocka_unit_test(test_columns),         cmocka_unit_test(test_safe_keeps_text),
+		cmocka_unit_test(test_safe_controls),   cmocka_unit_test(test_safe_carriage_return),
+		cmocka_unit_test(test_safe_direction),  cmocka_unit_test(test_safe_bad_utf8),
+		cmocka_unit_test(test_safe_every_pair), cmocka_unit_test(test_safe_line),
+		cmocka_unit_test(test_shell_quote),     cmocka_unit_test(test_starts_ends),
+		cmocka_unit_test(test_names),           cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_parse_int),       cmocka_unit_test(test_parse_size),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
