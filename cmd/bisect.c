@@ -102,7 +102,7 @@ static int tell_found(const struct hunt *h, const char *run, const struct step *
 	AUTO_BUF version = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF last = buf_make(BUF_TEXT_MAX);
 	if (h->c->globals->json) {
-		json_t *o = report_step_json(s);
+		json_t *o = report_step_json(s, NULL);
 		json_object_set_new(o, "event", json_string("found"));
 		json_object_set_new(o, "condition", json_string(h->condition.words));
 		json_object_set_new(o, "before", report_json_text(before));

@@ -203,6 +203,7 @@ static void on_step_end(void *ctx, const struct step *s, const char *brief)
 {
 	struct life *l = ctx;
 	AUTO_BUF lines = buf_make(BUF_TEXT_MAX);
+	json_t *o = report_step_json(s, l->steps.counts);
 	l->steps.verbose = screen_is_verbose(l->screen);
 	report_step(&l->steps, s, brief, &lines);
 	for (const char *p = lines.data; *p;) {
@@ -210,7 +211,6 @@ static void on_step_end(void *ctx, const struct step *s, const char *brief)
 		pane_result(l->pane, "%.*s", (int)n, p);
 		p += n + (p[n] == '\n');
 	}
-	json_t *o = report_step_json(s);
 	json_object_set_new(o, "event", json_string("step"));
 	json_object_set_new(o, "run", json_string(l->run.id));
 	json_object_set_new(o, "change", report_json_text(brief));

@@ -139,6 +139,57 @@ void report_rows(const char *before, const char *after, struct buf *out)
 		buf_addf(out, " and %zu more", told - ROWS_TOLD);
 }
 
+/* ---- what the database did ---- */
+
+struct names {
+	struct buf *out;
+	size_t n;
+};
+
+static void add_name(void *ctx, const char *table)
+{
+	struct names *names = ctx;
+	if (++names->n <= ROWS_TOLD)
+		buf_addf(names->out, "%s%s", names->n > 1 ? ", " : "", table);
+}
+
+static int64_t work_of(const char *work, const char *key)
+{
+	return count_of(work, key, strlen(key));
+}
+
+void report_labour(const char *before, const struct step *s, struct buf *out)
+{
+	CLEANUP(rows_freep) struct rows *a = rows_read(before), *b = rows_read(s->counts);
+	AUTO_BUF tables = buf_make(BUF_TEXT_MAX);
+	struct names names = {&tables, 0};
+	char span[32];
+	int64_t waits = work_of(s->work, "lock_waits");
+	rows_rewritten(a, b, add_name, &names);
+	if (names.n)
+		buf_addf(out, "rewrote: %s", tables.data);
+	if (names.n > ROWS_TOLD)
+		buf_addf(out, " and %zu more", names.n - ROWS_TOLD);
+	if (waits > 0) {
+		clock_span(work_of(s->work, "lock_wait_ms"), span);
+		buf_addf(out, "%swaited for locks: %lld time%s, %s", out->len ? "; " : "", (long long)waits,
+			 waits == 1 ? "" : "s", span);
+	}
+}
+
+void report_work(const char *work, struct buf *out)
+{
+	char span[32];
+	int64_t statements = work_of(work, "statements");
+	if (statements == 0)
+		return;
+	add_span(work_of(work, "longest_ms"), span);
+	buf_addf(out, "%lld statement%s, the longest %s", (long long)statements, statements == 1 ? "" : "s", span);
+	if (strstr(work, "rows_read\t"))
+		buf_addf(out, "; %lld rows read, %lld changed", (long long)work_of(work, "rows_read"),
+			 (long long)work_of(work, "rows_changed"));
+}
+
 /* "seeded: 12 tables, 240 rows". What could not be filled has lines of its own. */
 static void add_seeded(struct buf *out, const char *seeded, bool more)
 {
@@ -156,6 +207,7 @@ void report_step_line(const struct step *s, const struct step *before, const cha
 	AUTO_BUF version = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF rows = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF labour = buf_make(BUF_TEXT_MAX);
 	text_safe_line(&version, s->version, strlen(s->version), 60);
 	text_safe_line(&safe, brief, strlen(brief), 200);
 	buf_addf(out, " %s ", strcmp(s->direction, "down") == 0 ? "↓" : " ");
@@ -166,10 +218,13 @@ void report_step_line(const struct step *s, const struct step *before, const cha
 	if (before && s->outcome != OUTCOME_BASE) {
 		AUTO_FREE char *filled = *s->seeded ? rows_plus(before->counts, s->seeded) : xstrdup(before->counts);
 		report_rows(filled, s->counts, &rows);
+		report_labour(filled, s, &labour);
 	}
 	if (rows.len)
 		buf_addf(out, "%srows: %s", safe.len ? "; " : "", rows.data);
-	add_seeded(out, s->seeded, safe.len || rows.len);
+	if (labour.len)
+		buf_addf(out, "%s%s", safe.len || rows.len ? "; " : "", labour.data);
+	add_seeded(out, s->seeded, safe.len || rows.len || labour.len);
 	if (s->outcome != OUTCOME_RUNNING && !outcome_is_good(s->outcome) && s->rc > 0)
 		buf_addf(out, "%sexit code %lld", safe.len ? "; " : "", (long long)s->rc);
 	while (out->len && out->data[out->len - 1] == ' ')
@@ -381,7 +436,36 @@ static json_t *lines_json(const char *text)
 	return a;
 }
 
-json_t *report_step_json(const struct step *s)
+static void add_string(void *ctx, const char *table)
+{
+	json_array_append_new(ctx, report_json_text(table));
+}
+
+static json_t *rewritten_json(const char *before, const char *counts)
+{
+	json_t *tables = json_array();
+	CLEANUP(rows_freep) struct rows *a = rows_read(before), *b = rows_read(counts);
+	rows_rewritten(a, b, add_string, tables);
+	return tables;
+}
+
+/* "KEY<TAB>NUMBER" lines. */
+static json_t *numbers_json(const char *lines)
+{
+	json_t *o = json_object();
+	for (const char *p = lines; *p;) {
+		size_t n = strcspn(p, "\n"), name = strcspn(p, "\t\n");
+		if (name < n) {
+			AUTO_BUF key = buf_make(BUF_TEXT_MAX);
+			text_safe_line(&key, p, name, 200);
+			json_object_set_new(o, key.data, json_integer(strtoll(p + name + 1, NULL, 10)));
+		}
+		p += n + (p[n] == '\n');
+	}
+	return o;
+}
+
+json_t *report_step_json(const struct step *s, const char *before)
 {
 	json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:s}", "n", (json_int_t)s->n, "version", s->version,
 			      "direction", s->direction, "outcome", outcome_name(s->outcome), "rc", (json_int_t)s->rc,
@@ -389,17 +473,9 @@ json_t *report_step_json(const struct step *s)
 	if (!o)
 		o = json_object(); /* a version that is no UTF-8: the walk refuses such, the store may be older */
 	json_object_set_new(o, "changes", lines_json(s->changes));
-	json_t *counts = json_object();
-	for (const char *p = s->counts; *p;) {
-		size_t n = strcspn(p, "\n"), name = strcspn(p, "\t\n");
-		if (name < n) {
-			AUTO_BUF table = buf_make(BUF_TEXT_MAX);
-			text_safe_line(&table, p, name, 200);
-			json_object_set_new(counts, table.data, json_integer(strtoll(p + name + 1, NULL, 10)));
-		}
-		p += n + (p[n] == '\n');
-	}
-	json_object_set_new(o, "rows", counts);
+	json_object_set_new(o, "rows", numbers_json(s->counts));
+	json_object_set_new(o, "rewritten", rewritten_json(before, s->counts));
+	json_object_set_new(o, "work", numbers_json(s->work));
 	json_object_set_new(o, "versions", lines_json(s->versions));
 	json_object_set_new(o, "leg", json_integer(s->leg));
 	json_object_set_new(o, "trip", report_json_text(s->trip));
@@ -408,9 +484,17 @@ json_t *report_step_json(const struct step *s)
 	return o;
 }
 
+struct step_rows {
+	json_t *steps;
+	char *counts; /* of the step before */
+};
+
 static int on_step_row(const struct step *s, void *ctx)
 {
-	json_array_append_new(ctx, report_step_json(s));
+	struct step_rows *rows = ctx;
+	json_array_append_new(rows->steps, report_step_json(s, rows->counts));
+	free(rows->counts);
+	rows->counts = xstrdup(s->counts);
 	return 0;
 }
 
@@ -428,8 +512,13 @@ json_t *report_run_json(struct db *db, const char *id, struct err *err)
 {
 	struct run run;
 	json_t *steps = json_array(), *tasks = json_array();
-	if (report_find_run(db, id, &run, err) < 0 || store_step_each(db, run.id, on_step_row, steps, err) < 0 ||
-	    store_task_each(db, run.id, on_task_row, tasks, err) < 0) {
+	struct step_rows rows = {steps, NULL};
+	int rc = report_find_run(db, id, &run, err);
+	if (rc == 0 && (store_step_each(db, run.id, on_step_row, &rows, err) < 0 ||
+			store_task_each(db, run.id, on_task_row, tasks, err) < 0))
+		rc = -1;
+	free(rows.counts);
+	if (rc < 0) {
 		json_decref(steps);
 		json_decref(tasks);
 		return NULL;

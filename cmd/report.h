@@ -17,8 +17,8 @@ struct task_line {
 int report_task_line(struct db *db, const char *run, const struct task_line *t, struct buf *out,
 		     struct err *err) MUST_USE;
 void report_task(const struct task_row *t, struct buf *out);
-/* "  204  applied          5.1 s  +2 columns instances; rows: instances +3". width: columns for the version; before:
- * the step before it, for the row counts, or NULL. */
+/* "  204  applied          5.1 s  +2 columns instances; rows: instances +3; rewrote: instances". width: columns for the
+ * version; before: the step before it, for the row counts, or NULL. */
 void report_step_line(const struct step *s, const struct step *before, const char *brief, size_t width,
 		      struct buf *out);
 /* All lines of a step: its own, a round trip's when this leg ends it, and what was found. The same live and later. */
@@ -35,10 +35,15 @@ void report_step(struct report_steps *r, const struct step *s, const char *brief
 int report_trips(struct db *db, const char *run, struct buf *out, struct err *err) MUST_USE;
 /* How table rows differ between two steps.counts: "customers +4, tickets -1"; nothing when they do not. */
 void report_rows(const char *before, const char *after, struct buf *out);
+/* Which tables with rows were written anew between two steps.counts, and how a step's statements waited for locks:
+ * "rewrote: tickets; waited for locks: 2 times, 1.2 s"; nothing when neither. */
+void report_labour(const char *before, const struct step *s, struct buf *out);
+/* All of steps.work: "12 statements, the longest 40 ms; 3200 rows read, 12 changed"; nothing when it is not known. */
+void report_work(const char *work, struct buf *out);
 /* Columns that versions of a run need: between 4 and 40. */
 size_t report_version_width(const char *version, size_t width);
-/* {"version","outcome","ms","dump_sha256", …}. */
-json_t *report_step_json(const struct step *s);
+/* {"version","outcome","ms","dump_sha256", …}. before: the counts of the step before, or NULL. */
+json_t *report_step_json(const struct step *s, const char *before);
 /* {"run","status","steps":[…]}; NULL with err. */
 json_t *report_run_json(struct db *db, const char *id, struct err *err);
 /* One line on stdout; takes the reference. */

@@ -48,8 +48,13 @@ static int on_step(const struct step *s, void *ctx)
 	report_brief(s, &brief);
 	report_step(&sh->steps, s, sh->steps.verbose ? "" : brief.data, &lines);
 	fputs(lines.data, stdout);
-	if (sh->steps.verbose)
+	if (sh->steps.verbose) {
+		AUTO_BUF work = buf_make(BUF_TEXT_MAX);
 		show_changes(s->changes);
+		report_work(s->work, &work);
+		if (work.len)
+			printf("      %s\n", work.data);
+	}
 	return 0;
 }
 

@@ -13,6 +13,7 @@ struct nulls {
 
 struct row {
 	const char *table;
+	const char *token; /* "-" when it is not known */
 	int64_t rows;
 	bool has_nulls; /* the line says something about NULLs: what it does not list has none */
 	struct nulls *nulls;
@@ -72,7 +73,10 @@ static void add_line(struct rows *r, char *line)
 	const char *rows = next_field(&line);
 	if (!rows || !read_number(rows, &row.rows))
 		return;
-	row.has_nulls = next_field(&line) != NULL;
+	row.token = next_field(&line);
+	row.has_nulls = row.token != NULL;
+	if (!row.token || !*row.token)
+		row.token = "-";
 	for (char *field; (field = next_field(&line)) != NULL;)
 		add_nulls(&row, field);
 	r->row = schema_room(r->row, r->n, sizeof(*r->row));
@@ -132,6 +136,32 @@ size_t rows_filled(const struct rows *r, int64_t *rows)
 		*rows += r->row[i].rows;
 	}
 	return n;
+}
+
+/* A token is one number, or one for each part of a table ("12,13"): a part that came or went writes nothing anew. */
+static bool tokens_meet(const char *a, const char *b)
+{
+	for (size_t n; *a; a += n + (a[n] == ',')) {
+		n = strcspn(a, ",");
+		for (const char *p = b; *p;) {
+			size_t m = strcspn(p, ",");
+			if (m == n && strncmp(a, p, n) == 0)
+				return true;
+			p += m + (p[m] == ',');
+		}
+	}
+	return false;
+}
+
+void rows_rewritten(const struct rows *before, const struct rows *after, void (*fn)(void *ctx, const char *table),
+		    void *ctx)
+{
+	for (size_t i = 0; i < after->n; i++) {
+		const struct row *b = &after->row[i], *a = find(before, b->table);
+		if (a && a->rows > 0 && b->rows > 0 && strcmp(a->token, "-") != 0 && strcmp(b->token, "-") != 0 &&
+		    !tokens_meet(a->token, b->token))
+			fn(ctx, b->table);
+	}
 }
 
 /* ---- the schema's side ---- */

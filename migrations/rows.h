@@ -38,6 +38,10 @@ struct rows_change {
 void rows_compare(const struct rows *before, const struct rows *after, const struct schema *schema_before,
 		  const struct schema *schema_after, void (*fn)(void *ctx, const struct rows_change *c), void *ctx);
 
+/* Tables with rows that were written anew between the two, as their tokens tell; by name. */
+void rows_rewritten(const struct rows *before, const struct rows *after, void (*fn)(void *ctx, const char *table),
+		    void *ctx);
+
 /* The counts with what was filled in ("table<TAB>rows" lines) added to the rows: for telling apart what a step did
  * itself. */
 char *rows_plus(const char *counts, const char *filled);
