@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* A SQLite dump → struct schema.
  *
- * How it works: the dump is cut into statements. Each table, then its indexes, are created in an empty database in
- * memory, under an authorizer that knows nothing but creating, and read back through SQLite's own table-valued pragmas;
- * a few tables at a time, then all is rolled back, because CREATE takes longer the more there is. Functions and
- * collations of the application's own are stubbed by name: without rows none is ever called. Views, triggers and
- * virtual tables are never created; they are compared by text. What the pragmas do not tell (checks, generated
- * expressions, conflict clauses, deferred keys) is found in the text of CREATE TABLE. A statement SQLite does not take
- * is kept as an object that is not modelled: it is never silently equal. */
+ * How it works: the dump is cut into statements. Those that create tables and indexes are written as rows into the
+ * catalogue of an empty database in memory, and SQLite is made to load that catalogue: so each is parsed once and
+ * nothing is ever run (CREATE runs several statements of SQLite's own and takes five times as long). What SQLite made
+ * of them is read back through its table-valued pragmas; a part of the dump at a time. While it loads, SQLite does not
+ * ask for functions and collations of the application's own. Views, triggers and virtual tables are not loaded; they
+ * are compared by text. What the pragmas do not tell (checks, generated expressions, conflict clauses, deferred keys)
+ * is found in the text of CREATE TABLE. A statement SQLite does not take is kept as an object that is not modelled: it
+ * is never silently equal. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,11 +21,11 @@
 /* Some checks of SQLite's parser are quadratic in the constraints of a table, so no statement may be very long. */
 #define MAX_STATEMENT  (128 << 10)
 #define MAX_DUMP       ((size_t)16 << 20)
-#define BATCH          32     /* tables and indexes that are there at a time, about */
-#define MAX_KEYS       500    /* foreign keys of one table */
-#define MAX_STUBS      16     /* unknown functions of one statement */
-#define MAX_MS         4000   /* for the whole dump; a large real one takes tens of milliseconds */
-#define STEPS_PER_LOOK 100000 /* of SQLite's virtual machine */
+#define BATCH_BYTES    (64 << 10) /* of SQL that is loaded at a time: SQLite finds names in short lists */
+#define MAX_INDEXES    2000       /* of one table */
+#define MAX_KEYS       500        /* foreign keys of one table */
+#define MAX_MS         4000       /* for the whole dump; a large real one takes tens of milliseconds */
+#define STEPS_PER_LOOK 100000     /* of SQLite's virtual machine */
 
 struct reader {
 	struct schema *schema;
@@ -36,49 +37,33 @@ struct reader {
 	struct named {
 		const char *name;
 		const struct sql_statement *st;
-	} * of_table; /* all indexes, by their table's name, sorted */
-	size_t n_of_table;
-	struct named *created; /* tables and indexes of this batch, by their own name, sorted before they are read */
+		size_t at;     /* so that of two with one name the first comes first */
+		bool done;     /* found in the catalogue, or kept as not modelled */
+	} * tables, *of_table; /* all tables by their names; all indexes by their tables' names; sorted */
+	size_t n_tables, n_of_table;
+	struct named *created; /* indexes of this batch, by their own name, sorted before they are read */
 	size_t n_created;
-	sqlite3_stmt *columns, *indexes, *parts, *fks;
-	struct buf text; /* scratch */
+	sqlite3_stmt *insert, *columns, *indexes, *parts, *fks;
+	size_t most_indexes; /* of one table */
+	struct buf text;     /* scratch */
 };
 
 static void reader_finish(struct reader *r)
 {
+	sqlite3_finalize(r->insert);
 	sqlite3_finalize(r->columns);
 	sqlite3_finalize(r->indexes);
 	sqlite3_finalize(r->parts);
 	sqlite3_finalize(r->fks);
 	sqlite3_close(r->db);
 	free(r->statements);
+	free(r->tables);
 	free(r->of_table);
 	free(r->created);
 	buf_finish(&r->text);
 }
 
-/* ---- a database that can do nothing but create ---- */
-
-static int authorize(void *ctx, int op, const char *a, const char *b, const char *db, const char *trigger)
-{
-	(void)ctx;
-	(void)b;
-	(void)db;
-	(void)trigger;
-	switch (op) {
-	case SQLITE_CREATE_TABLE:
-	case SQLITE_CREATE_INDEX:
-	case SQLITE_READ: /* columns named in expressions */
-	case SQLITE_FUNCTION:
-	case SQLITE_REINDEX:
-		return SQLITE_OK;
-	case SQLITE_INSERT:
-	case SQLITE_UPDATE: /* the bookkeeping of CREATE itself */
-		return strcmp(a, "sqlite_master") == 0 ? SQLITE_OK : SQLITE_DENY;
-	default:
-		return SQLITE_DENY;
-	}
-}
+/* ---- a database whose catalogue can be written ---- */
 
 static bool exhausted(struct reader *r)
 {
@@ -92,38 +77,30 @@ static int progress(void *ctx)
 	return exhausted(ctx);
 }
 
-static int compare_bytes(void *ctx, int n, const void *a, int m, const void *b)
+static int run_sql(struct reader *r, const char *sql, struct err *err)
 {
-	(void)ctx;
-	int d = memcmp(a, b, (size_t)(n < m ? n : m));
-	return d ? d : n - m;
+	if (sqlite3_exec(r->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return err_set(err, ERR_STEP, 0, "schema: %s", sqlite3_errmsg(r->db));
 }
 
-static void stub_collation(void *ctx, sqlite3 *db, int encoding, const char *name)
-{
-	(void)ctx;
-	(void)encoding;
-	sqlite3_create_collation(db, name, SQLITE_UTF8, NULL, compare_bytes);
-}
-
-static void stub_function(sqlite3_context *ctx, int n, sqlite3_value **values)
-{
-	(void)n;
-	(void)values;
-	sqlite3_result_null(ctx);
-}
-
+/* Every table and index must name a page of its own that is there, at least within a table: so there are some, of a
+ * table that is then forgotten. */
 static int open_memory(struct reader *r, struct err *err)
 {
 	int on = 0;
 	if (sqlite3_open_v2(":memory:", &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 			    NULL) != SQLITE_OK)
 		return err_set(err, ERR_STEP, 0, "schema: %s", sqlite3_errmsg(r->db));
-	sqlite3_db_config(r->db, SQLITE_DBCONFIG_DEFENSIVE, 1, &on);
 	sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, &on);
 	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, &on);
 	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, &on);
 	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, &on);
+	AUTO_FREE char *pages = xasprintf("PRAGMA page_size = 512; CREATE TABLE pages (x); INSERT INTO pages VALUES "
+					  "(zeroblob(%zu)); PRAGMA writable_schema = ON; DELETE FROM sqlite_master",
+					  (r->most_indexes + 4) * 512);
+	if (run_sql(r, pages, err) < 0)
+		return -1;
 	sqlite3_limit(r->db, SQLITE_LIMIT_LENGTH, MAX_STATEMENT);
 	sqlite3_limit(r->db, SQLITE_LIMIT_SQL_LENGTH, MAX_STATEMENT);
 	sqlite3_limit(r->db, SQLITE_LIMIT_COLUMN, SCHEMA_MAX_COLUMNS);
@@ -131,46 +108,10 @@ static int open_memory(struct reader *r, struct err *err)
 	sqlite3_limit(r->db, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_limit(r->db, SQLITE_LIMIT_WORKER_THREADS, 0);
 	sqlite3_progress_handler(r->db, STEPS_PER_LOOK, progress, r);
-	sqlite3_collation_needed(r->db, NULL, stub_collation);
 	return 0;
 }
 
-/* ---- creating ---- */
-
-/* Defines the function SQLite misses, by its message. */
-static bool add_stub(struct reader *r)
-{
-	static const char prefix[] = "no such function: ";
-	const char *msg = sqlite3_errmsg(r->db);
-	if (strncmp(msg, prefix, sizeof(prefix) - 1) != 0)
-		return false;
-	AUTO_FREE char *name = xstrdup(msg + sizeof(prefix) - 1);
-	return sqlite3_create_function(r->db, name, -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
-				       stub_function, NULL, NULL) == SQLITE_OK;
-}
-
-static bool is_blank(const char *s)
-{
-	return s[strspn(s, " \t\r\n;")] == '\0';
-}
-
-/* One statement, and nothing behind it. Whether SQLite took it. */
-static bool create(struct reader *r, const char *sql, size_t len)
-{
-	for (int i = 0; i <= MAX_STUBS; i++) {
-		sqlite3_stmt *st = NULL;
-		const char *tail = "";
-		int rc = sqlite3_prepare_v2(r->db, sql, (int)len + 1, &st, &tail);
-		if (rc == SQLITE_OK) {
-			rc = st && is_blank(tail) ? sqlite3_step(st) : SQLITE_ERROR;
-			sqlite3_finalize(st);
-			return rc == SQLITE_DONE;
-		}
-		if (r->exhausted || !add_stub(r))
-			return false;
-	}
-	return false;
-}
+/* ---- loading ---- */
 
 static const char *unquoted(struct reader *r, const struct sql_token *t)
 {
@@ -215,18 +156,37 @@ static bool has_body(const struct sql_statement *st)
 	return sql_next(&lx, &t) && sql_is_punct(&t, '(');
 }
 
-/* Creates one table or index of the dump, or keeps it as not modelled. */
-static bool take(struct reader *r, const struct sql_statement *st)
+/* SQLite would stop at a ';' and never look at what is behind it. */
+static bool is_one(const struct sql_statement *st)
 {
-	bool fits = st->len < MAX_STATEMENT && !memchr(st->s, '\0', st->len) && has_body(st);
-	AUTO_FREE char *sql = fits ? xstrndup(st->s, st->len) : NULL;
-	if (!fits || exhausted(r) || !create(r, sql, st->len)) {
+	struct sql_lexer lx = {.p = st->s, .end = st->s + st->len};
+	struct sql_token t;
+	if (!memchr(st->s, ';', st->len))
+		return true;
+	while (sql_next(&lx, &t))
+		if (sql_is_punct(&t, ';'))
+			return false;
+	return true;
+}
+
+/* Writes a row of the catalogue, or keeps the statement as not modelled: whether it was written. */
+static bool take(struct reader *r, const struct sql_statement *st, const char *name, const char *table, int page)
+{
+	bool fits = st->len < MAX_STATEMENT && !memchr(st->s, '\0', st->len) && has_body(st) && is_one(st);
+	if (!fits) {
 		add_object(r, st);
 		return false;
 	}
-	struct named *c = SCHEMA_ADD(r->created, r->n_created);
-	*c = (struct named){.name = unquoted(r, &st->name), .st = st};
-	return true;
+	sqlite3_bind_text(r->insert, 1, st->kind == SQL_TABLE ? "table" : "index", -1, SQLITE_STATIC);
+	sqlite3_bind_text(r->insert, 2, name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(r->insert, 3, table, -1, SQLITE_STATIC);
+	sqlite3_bind_int(r->insert, 4, page);
+	sqlite3_bind_text(r->insert, 5, st->s, (int)st->len, SQLITE_STATIC);
+	bool done = sqlite3_step(r->insert) == SQLITE_DONE;
+	sqlite3_reset(r->insert);
+	if (!done)
+		add_object(r, st);
+	return done;
 }
 
 static int by_name(const void *a, const void *b)
@@ -234,10 +194,20 @@ static int by_name(const void *a, const void *b)
 	return strcasecmp(((const struct named *)a)->name, ((const struct named *)b)->name);
 }
 
+static int by_name_and_place(const void *a, const void *b)
+{
+	const struct named *x = a;
+	const struct named *y = b;
+	int d = by_name(a, b);
+	return d ? d : x->at < y->at ? -1 : 1;
+}
+
 static void sort_names(struct named *names, size_t n)
 {
+	for (size_t i = 0; i < n; i++)
+		names[i].at = i;
 	if (n > 1)
-		qsort(names, n, sizeof(*names), by_name);
+		qsort(names, n, sizeof(*names), by_name_and_place);
 }
 
 /* The first entry with the name, or NULL. */
@@ -250,18 +220,21 @@ static struct named *find_name(struct named *names, size_t n, const char *name)
 	return at;
 }
 
-/* A table with its indexes. Those are struck off the list (st NULL). */
-static void take_table(struct reader *r, const struct sql_statement *st)
+/* A table with its indexes. Their page only has to be another one than its own. */
+static void take_table(struct reader *r, struct named *t)
 {
-	if (!take(r, st))
+	t->done = !take(r, t->st, t->name, t->name, 2);
+	if (t->done)
 		return;
-	const char *name = r->created[r->n_created - 1].name;
-	struct named *ix = find_name(r->of_table, r->n_of_table, name);
-	for (; ix && ix < r->of_table + r->n_of_table && strcasecmp(ix->name, name) == 0; ix++)
-		if (ix->st) {
-			take(r, ix->st);
-			ix->st = NULL;
-		}
+	struct named *ix = find_name(r->of_table, r->n_of_table, t->name);
+	int page = 3;
+	for (; ix && ix < r->of_table + r->n_of_table && strcasecmp(ix->name, t->name) == 0; ix++, page++) {
+		const char *name = unquoted(r, &ix->st->name);
+		ix->done = true;
+		if (page > MAX_INDEXES || !take(r, ix->st, name, t->name, page))
+			continue;
+		*SCHEMA_ADD(r->created, r->n_created) = (struct named){.name = name, .st = ix->st};
+	}
 }
 
 /* ---- what only the text tells ---- */
@@ -556,8 +529,10 @@ static void read_indexes(struct reader *r, struct table *t, const struct body *b
 		const char *name = column_text(r, r->indexes, 0);
 		const char *origin = (const char *)sqlite3_column_text(r->indexes, 2);
 		bool partial = sqlite3_column_int(r->indexes, 3) != 0;
-		const struct named *c = find_name(r->created, r->n_created, name);
-		const struct sql_statement *st = c && c->st->kind == SQL_INDEX ? c->st : NULL;
+		struct named *c = find_name(r->created, r->n_created, name);
+		const struct sql_statement *st = c ? c->st : NULL;
+		if (c)
+			c->done = true;
 		const char *parts = read_parts(r, name, st);
 		if (strcmp(origin, "pk") == 0) {
 			t->pk = parts; /* with DESC and COLLATE, which the columns do not tell */
@@ -723,6 +698,8 @@ static int prepare_reading(struct reader *r, struct err *err)
 		size_t at;
 		const char *sql;
 	} statements[] = {
+		{offsetof(struct reader, insert),
+		 "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)"},
 		{offsetof(struct reader, columns),
 		 "SELECT name, type, \"notnull\", dflt_value, hidden, pk FROM pragma_table_xinfo(?)"},
 		{offsetof(struct reader, indexes),
@@ -751,57 +728,84 @@ static int split(struct reader *r, const char *dump, size_t len, struct err *err
 	return 0;
 }
 
-/* What is only compared by text; and the list of indexes by table. */
+/* What is only compared by text; the tables; the indexes by table. */
 static void sort_out(struct reader *r)
 {
 	for (size_t i = 0; i < r->n_statements; i++) {
 		const struct sql_statement *st = &r->statements[i];
-		if (st->kind == SQL_INDEX && !is_internal(st))
-			*SCHEMA_ADD(r->of_table, r->n_of_table) =
-				(struct named){.name = unquoted(r, &st->table), .st = st};
-		else if (st->kind != SQL_TABLE && st->kind != SQL_INDEX)
+		const struct named named = {.name = unquoted(r, &st->table), .st = st};
+		if (st->kind != SQL_TABLE && st->kind != SQL_INDEX)
 			add_object(r, st);
+		else if (!is_internal(st) && st->kind == SQL_TABLE)
+			*SCHEMA_ADD(r->tables, r->n_tables) = named;
+		else if (!is_internal(st))
+			*SCHEMA_ADD(r->of_table, r->n_of_table) = named;
 	}
+	sort_names(r->tables, r->n_tables);
 	sort_names(r->of_table, r->n_of_table);
-}
-
-/* Creates the tables from statement *next on, as many as make a batch. */
-static void create_batch(struct reader *r, size_t *next)
-{
-	sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL);
-	sqlite3_set_authorizer(r->db, authorize, NULL);
-	for (; *next < r->n_statements && r->n_created < BATCH; ++*next) {
-		const struct sql_statement *st = &r->statements[*next];
-		if (st->kind == SQL_TABLE && !is_internal(st))
-			take_table(r, st);
+	for (size_t i = 0, n = 0; i < r->n_of_table; i++) {
+		n = i && by_name(&r->of_table[i - 1], &r->of_table[i]) == 0 ? n + 1 : 1;
+		r->most_indexes = n > r->most_indexes && n <= MAX_INDEXES ? n : r->most_indexes;
 	}
-	sqlite3_set_authorizer(r->db, NULL, NULL); /* from here on only statements of ours */
 }
 
-static void read_batch(struct reader *r)
+/* Loads the tables from *next on, as many as make a batch. There is one of a name; a second one is kept as text. */
+static void load_batch(struct reader *r, size_t *next)
+{
+	sqlite3_exec(r->db, "BEGIN; DELETE FROM sqlite_master", NULL, NULL, NULL);
+	size_t bytes = 0;
+	for (; *next < r->n_tables && bytes < BATCH_BYTES; ++*next) {
+		struct named *t = &r->tables[*next];
+		bytes += t->st->len;
+		if (*next > 0 && by_name(t - 1, t) == 0) {
+			add_object(r, t->st);
+			t->done = true;
+		} else {
+			take_table(r, t);
+		}
+	}
+	/* What SQLite knew of the catalogue is forgotten, and what it cannot read of the new one is left out. */
+	sqlite3_exec(r->db, "COMMIT; PRAGMA writable_schema = RESET; PRAGMA writable_schema = ON", NULL, NULL, NULL);
+}
+
+static bool is_loaded(struct reader *r, const char *table)
+{
+	return sqlite3_table_column_metadata(r->db, "main", table, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static void read_batch(struct reader *r, size_t from, size_t to)
 {
 	sort_names(r->created, r->n_created);
-	for (size_t i = 0; i < r->n_created && !exhausted(r); i++)
-		if (r->created[i].st->kind == SQL_TABLE)
-			read_table(r, &r->created[i]);
+	for (size_t i = from; i < to && !exhausted(r); i++) {
+		struct named *t = &r->tables[i];
+		if (!t->done && is_loaded(r, t->name))
+			read_table(r, t);
+		else if (!t->done)
+			add_object(r, t->st);
+	}
+	for (size_t i = 0; i < r->n_created; i++)
+		if (!r->created[i].done)
+			add_object(r, r->created[i].st);
 	r->n_created = 0;
 	sqlite3_stmt *const open[] = {r->columns, r->indexes, r->parts, r->fks};
 	for (size_t i = 0; i < ARRAY_SIZE(open); i++)
 		sqlite3_reset(open[i]);
-	sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
 static int read_all(struct reader *r, const char *dump, size_t len, struct err *err)
 {
-	if (open_memory(r, err) < 0 || split(r, dump, len, err) < 0 || prepare_reading(r, err) < 0)
+	if (split(r, dump, len, err) < 0)
 		return -1;
 	sort_out(r);
-	for (size_t next = 0; next < r->n_statements && !exhausted(r);) {
-		create_batch(r, &next);
-		read_batch(r);
+	if (open_memory(r, err) < 0 || prepare_reading(r, err) < 0)
+		return -1;
+	for (size_t next = 0; next < r->n_tables && !exhausted(r);) {
+		size_t from = next;
+		load_batch(r, &next);
+		read_batch(r, from, next);
 	}
 	for (size_t i = 0; i < r->n_of_table; i++)
-		if (r->of_table[i].st)
+		if (!r->of_table[i].done)
 			add_object(r, r->of_table[i].st);
 	if (r->exhausted)
 		return err_set(err, ERR_STEP, 0, "schema: too much work");
