@@ -8,9 +8,12 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/template.h"
 #include "base/text.h"
+#include "cmd/lineage.h"
 #include "cmd/recipe_data.h"
+#include "provision/git.h"
 #include "provision/source.h"
 
 #define MAX_WORDS          2000
@@ -24,6 +27,10 @@ struct compiler {
 	struct plan *plan;
 	json_t *vars; /* database.url, source.dir, name … */
 	char dir[64]; /* the checkout on the box */
+	/* match: commit */
+	struct lineage lineage;
+	struct buf commits; /* of the recipe's range, each once */
+	struct buf *refill; /* files are written again: their commands come here */
 };
 
 static int add_vars(struct compiler *c, struct err *err)
@@ -93,7 +100,7 @@ static void collect_packages(const struct recipe *r, struct buf *words)
 	json_array_foreach (json_object_get(adapter_json(r->db_adapter), "packages"), i, p) {
 		add_word(words, json_string_value(p));
 	}
-	if (r->git)
+	if (r->git || r->match_commit)
 		add_word(words, "git");
 	if (r->git && !r->local_path)
 		add_word(words, "ca-certificates");
@@ -151,6 +158,12 @@ static int add_packages(struct compiler *c, struct err *err)
 	return 0;
 }
 
+/* A work tree's own state is no commit: with match: commit it goes as a repository does. */
+static bool is_packed_git(const struct recipe *r)
+{
+	return r->git || r->match_commit;
+}
+
 static int add_source(struct compiler *c, struct err *err)
 {
 	const struct recipe *r = c->r;
@@ -160,7 +173,7 @@ static int add_source(struct compiler *c, struct err *err)
 		return 0;
 	assign(&command, "DIR", c->dir);
 	if (r->local_path) {
-		assign(&command, "CHECKOUT", r->git ? "1" : "0");
+		assign(&command, "CHECKOUT", is_packed_git(r) ? "1" : "0");
 		title = r->git ? xasprintf("%s, %s", r->git, r->ref ? r->ref : "HEAD")
 			       : xasprintf("%s as it is", r->path);
 		if (add_task_file(c, "source-tar.sh", &command, err) < 0)
@@ -172,12 +185,19 @@ static int add_source(struct compiler *c, struct err *err)
 		assign(&command, "URL", r->git);
 		assign(&command, "REF", r->ref ? r->ref : "");
 		assign(&command, "DEPTH", depth);
+		assign(&command, "COMMITS", c->commits.data);
 		title = xasprintf("clone %s, %s", r->git, r->ref ? r->ref : "HEAD");
 		if (add_task_file(c, "source-git.sh", &command, err) < 0)
 			return -1;
 	}
 	plan_task(c->plan, "source", title, "", command.data, SOURCE_TIMEOUT_S);
 	return 0;
+}
+
+static bool is_inside(const struct compiler *c, const char *path)
+{
+	size_t n = strlen(c->dir);
+	return *path != '/' || (strncmp(path, c->dir, n) == 0 && path[n] == '/');
 }
 
 static int add_file(struct compiler *c, const char *path, const json_t *v, struct err *err)
@@ -197,7 +217,14 @@ static int add_file(struct compiler *c, const char *path, const json_t *v, struc
 	if (fill(c, where, content, &filled, err) < 0)
 		return -1;
 	AUTO_FREE char *full = *path == '/' ? xstrdup(path) : xasprintf("%s/%s", c->dir, path);
-	plan_file(c->plan, full, mode ? (unsigned)strtoul(mode, NULL, 8) : 0644, filled.data, filled.len);
+	unsigned bits = mode ? (unsigned)strtoul(mode, NULL, 8) : 0644;
+	if (c->refill) {
+		AUTO_FREE char *again =
+			is_inside(c, path) ? plan_file_command(full, bits, filled.data, filled.len) : NULL;
+		buf_addf(c->refill, "%s", again ? again : "");
+	} else {
+		plan_file(c->plan, full, bits, filled.data, filled.len);
+	}
 	return 0;
 }
 
@@ -225,41 +252,128 @@ static int add_database(struct compiler *c, struct err *err)
 	return 0;
 }
 
+static void setup_title(const char *command, struct buf *title)
+{
+	text_safe_line(title, command, strcspn(command, "\n"), 70);
+}
+
+/* Tasks; those that are for some versions are the walk's. */
 static int add_setup(struct compiler *c, struct err *err)
 {
-	const char *list[MAX_WORDS];
-	size_t n = recipe_list(c->r, "setup", list, MAX_WORDS);
+	AUTO_FREE struct recipe_setup *list = xcalloc(MAX_WORDS, sizeof(*list));
+	size_t n = recipe_setups(c->r, list, MAX_WORDS);
 	for (size_t i = 0; i < n; i++) {
 		AUTO_BUF command = buf_make(BUF_TEXT_MAX);
 		AUTO_BUF title = buf_make(BUF_TEXT_MAX);
-		if (fill(c, "setup", list[i], &command, err) < 0)
+		if (list[i].from)
+			continue;
+		if (fill(c, "setup", list[i].run, &command, err) < 0)
 			return -1;
-		text_safe_line(&title, command.data, strcspn(command.data, "\n"), 70);
-		plan_task(c->plan, "setup", title.data, c->r->git || c->r->path ? c->dir : "", command.data,
-			  c->r->setup_timeout_s);
+		setup_title(command.data, &title);
+		AUTO_FREE char *wiped = c->r->match_commit ? plan_wiped(i + 1, command.data) : NULL;
+		plan_task(c->plan, "setup", title.data, c->r->git || c->r->path ? c->dir : "",
+			  wiped ? wiped : command.data, c->r->setup_timeout_s);
 	}
 	return 0;
 }
 
+/* What is run before some of the steps: setup commands for versions, and those that a checkout may wipe. The texts live
+ * in keep. */
+static int collect_setups(const struct compiler *c, struct plan_setup *out, size_t *n_out, json_t *keep,
+			  struct err *err)
+{
+	AUTO_FREE struct recipe_setup *list = xcalloc(MAX_WORDS, sizeof(*list));
+	size_t n = recipe_setups(c->r, list, MAX_WORDS);
+	for (size_t i = 0; i < n; i++) {
+		AUTO_BUF command = buf_make(BUF_TEXT_MAX);
+		AUTO_BUF title = buf_make(BUF_TEXT_MAX);
+		if (!list[i].from && !c->r->match_commit)
+			continue;
+		if (fill(c, "setup", list[i].run, &command, err) < 0)
+			return -1;
+		setup_title(command.data, &title);
+		AUTO_FREE char *wiped = plan_wiped(i + 1, command.data);
+		json_t *texts = json_pack("[s, s]", title.data, wiped);
+		json_array_append_new(keep, texts);
+		out[(*n_out)++] = (struct plan_setup){
+			.n = i + 1,
+			.from = list[i].from ? list[i].from : "base",
+			.to = list[i].to ? list[i].to : "head",
+			.title = json_string_value(json_array_get(texts, 0)),
+			.command = json_string_value(json_array_get(texts, 1)),
+			.done = !list[i].from,
+		};
+	}
+	return 0;
+}
+
+/* The command that puts the checkout at $COMMIT. */
+static int add_checkout(struct compiler *c, struct buf *out, struct err *err)
+{
+	const char *file = json_string_value(json_object_get(c->vars, "database.file"));
+	assign(out, "KEEP", file && is_inside(c, file) ? file : "");
+	if (template_file("tasks/checkout.sh", out, err) < 0)
+		return -1;
+	c->refill = out;
+	int rc = add_files(c, err);
+	c->refill = NULL;
+	return rc;
+}
+
+/* "VERSION COMMIT" lines for the whole line: the walk may be made longer by `stepbox step`. */
+static void add_commits(const struct compiler *c, struct buf *out)
+{
+	for (size_t i = 0; i < c->lineage.n; i++)
+		buf_addf(out, "%s %s\n", c->lineage.picks[i].version, c->lineage.picks[i].commit);
+}
+
+static int open_lineage(struct compiler *c, const char *to, struct err *err)
+{
+	if (!c->r->match_commit || !c->r->tool)
+		return 0;
+	if (lineage_open(&c->lineage, c->r, to, false, clock_deadline(LINEAGE_LIMIT_MS), err) < 0)
+		return err_ctx(err, "match: commit");
+	lineage_commits(&c->lineage, &c->commits);
+	return 0;
+}
+
+/* With match: commit the versions come from the history: no commit lists them all. */
+#define LIST_OF_COMMITS "cut -d' ' -f1 \"$STEPBOX_DIR/commits\""
+
 static int add_walk(struct compiler *c, const char *from, const char *to, struct err *err)
 {
 	struct plan_walk w = {0};
-	json_t *keep = NULL;
+	json_t *keep = NULL, *texts = json_array();
+	AUTO_BUF checkout = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF commits = buf_make(BUF_TEXT_MAX);
+	AUTO_FREE struct plan_setup *setups = xcalloc(MAX_WORDS, sizeof(*setups));
 	int rc = adapter_walk(c->r->tool_adapter, c->r->db_adapter, c->vars, &w, &keep, err);
+	if (rc < 0)
+		err_ctx(err, "%s", c->r->y.name);
+	if (rc == 0)
+		rc = collect_setups(c, setups, &w.n_setups, texts, err);
+	if (rc == 0 && c->r->match_commit && (rc = add_checkout(c, &checkout, err)) == 0) {
+		add_commits(c, &commits);
+		w.checkout = checkout.data;
+		w.commits = commits.data;
+		w.list = LIST_OF_COMMITS;
+		for (size_t i = 0; i < w.n_variants; i++)
+			w.variants[i].list = NULL;
+	}
 	if (rc == 0) {
 		w.dir = c->dir;
 		w.from = from;
 		w.to = to;
 		w.timeout_s = c->r->step_timeout_s;
+		w.setups = setups;
 		rc = recipe_data_walk(c->r, c->vars, &w, keep, err);
 		w.roundtrip &= strcmp(from, "current") != 0; /* `step` goes where it is told to */
 		if (rc == 0)
 			plan_set_walk(c->plan, &w);
 		free((void *)(uintptr_t)w.before);
-	} else {
-		err_ctx(err, "%s", c->r->y.name);
 	}
 	json_decref(keep);
+	json_decref(texts);
 	return rc;
 }
 
@@ -274,8 +388,10 @@ static int add_provision(struct compiler *c, struct err *err)
 struct plan *compile(const struct recipe *r, enum compile_what what, const char *to, struct err *err)
 {
 	CLEANUP(plan_freep) struct plan *plan = plan_new(r->name);
-	struct compiler c = {.r = r, .plan = plan};
+	struct compiler c = {.r = r, .plan = plan, .commits = buf_make(BUF_TEXT_MAX)};
 	int rc = add_vars(&c, err);
+	if (rc == 0)
+		rc = open_lineage(&c, to, err);
 	if (rc == 0)
 		rc = add_env(&c, err);
 	if (rc == 0 && what != COMPILE_WALK)
@@ -286,6 +402,8 @@ struct plan *compile(const struct recipe *r, enum compile_what what, const char 
 		rc = r->tool ? add_walk(&c, "current", to ? to : r->to, err)
 			     : err_set(err, ERR_USER, 0, "%s: the recipe has no migrations", r->name);
 	json_decref(c.vars);
+	lineage_finish(&c.lineage);
+	buf_finish(&c.commits);
 	return rc == 0 ? TAKE(plan) : NULL;
 }
 
@@ -300,6 +418,35 @@ char *compile_fill(const struct recipe *r, const char *text, struct err *err)
 	return rc == 0 ? buf_take(&out) : NULL;
 }
 
+/* What is not committed does not go along with match: commit; that is said. */
+static int tell_uncommitted(const struct recipe *r, mono_ms deadline, struct err *err)
+{
+	static const char *const args[] = {"status", "--porcelain", "--untracked-files=normal", NULL};
+	AUTO_BUF out = buf_make(BUF_TEXT_MAX);
+	struct git_call c = {.repo = r->local_path, .args = args, .out = &out, .deadline = deadline};
+	if (git_run(&c, err) < 0)
+		return -1;
+	if (out.len)
+		log_warn("source", "%s: what is not committed stays here: with match: commit the code of commits runs",
+			 r->path);
+	return 0;
+}
+
+/* A shallow one has to have the commits of the walk, too. */
+static int pack_git(const struct recipe *r, const char *path, mono_ms deadline, struct err *err)
+{
+	AUTO_BUF commits = buf_make(BUF_TEXT_MAX);
+	CLEANUP(lineage_freep) struct lineage l = {0};
+	if (r->match_commit && r->tool && r->depth) {
+		if (lineage_open(&l, r, NULL, false, deadline, err) < 0)
+			return -1;
+		lineage_commits(&l, &commits);
+	}
+	if (r->path && tell_uncommitted(r, deadline, err) < 0)
+		return -1;
+	return source_pack_git(r->local_path, r->ref, r->depth, commits.data, path, deadline, err);
+}
+
 int compile_payload(const struct recipe *r, int *fd, mono_ms deadline, struct err *err)
 {
 	*fd = -1;
@@ -310,8 +457,7 @@ int compile_payload(const struct recipe *r, int *fd, mono_ms deadline, struct er
 	AUTO_CLOSE int made = mkstemp(path);
 	if (made < 0)
 		return err_sys(err, ERR_USER, errno, "%s", path);
-	int rc = r->git ? source_pack_git(r->local_path, r->ref, r->depth, path, deadline, err)
-			: source_pack(r->local_path, path, deadline, err);
+	int rc = is_packed_git(r) ? pack_git(r, path, deadline, err) : source_pack(r->local_path, path, deadline, err);
 	if (rc == 0 && (*fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
 		rc = err_sys(err, ERR_USER, errno, "%s", path);
 	unlink(path);

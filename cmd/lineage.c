@@ -139,3 +139,12 @@ int lineage_open(struct lineage *m, const struct recipe *r, const char *to, bool
 		lineage_finish(m);
 	return rc;
 }
+
+void lineage_commits(const struct lineage *l, struct buf *out)
+{
+	for (size_t i = l->first; i < l->n && i <= l->last; i++) {
+		const char *commit = l->picks[i].commit;
+		if (i == l->first || strcmp(commit, l->picks[i - 1].commit) != 0)
+			buf_addf(out, "%s\n", commit);
+	}
+}

@@ -23,6 +23,8 @@ struct lineage {
  * when the tool has no history, or the range names a version that is not there. */
 int lineage_open(struct lineage *m, const struct recipe *r, const char *to, bool all, mono_ms deadline,
 		 struct err *err) MUST_USE;
+/* The commits of the recipe's range, each once, one a line. */
+void lineage_commits(const struct lineage *l, struct buf *out);
 void lineage_finish(struct lineage *m);
 void lineage_freep(struct lineage *m);
 

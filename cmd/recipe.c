@@ -22,7 +22,8 @@ enum kind {
 	K_SPAN,   /* "10m" */
 	K_DEPTH,  /* "full" or a number */
 	K_LIST,   /* a list of scalars, or one scalar */
-	K_MATCH,  /* tip */
+	K_SETUP,  /* a list of commands, or of {run, from, to} */
+	K_MATCH,  /* tip or commit */
 	K_FLAVOR, /* a name, or {vcpus, ram, disk} */
 	K_SIZE,   /* "10GiB" */
 	K_PORT,   /* 1 … 65535 */
@@ -41,7 +42,7 @@ static const struct rule {
 	{"", "box", K_MAP},
 	{"", "packages", K_LIST},
 	{"", "source", K_MAP},
-	{"", "setup", K_LIST},
+	{"", "setup", K_SETUP},
 	{"", "files", K_FILES},
 	{"", "env", K_FREE},
 	{"", "database", K_DB},
@@ -146,6 +147,45 @@ static int check_list(const struct recipe *r, const char *ptr, const char *key, 
 			AUTO_FREE char *at = xasprintf("%s/%zu", ptr, i);
 			return yaml_err(&r->y, at, err, "%s: item %zu is not a single value", key, i + 1);
 		}
+	}
+	return 0;
+}
+
+/* {run: CMD, from: V, to: V} */
+static int check_range(const struct recipe *r, const char *ptr, const json_t *item, struct err *err)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach ((json_t *)(uintptr_t)item, key, value) {
+		if (strcmp(key, "run") != 0 && strcmp(key, "from") != 0 && strcmp(key, "to") != 0)
+			return yaml_err(&r->y, ptr, err, "setup: %s: no such key; known here: run, from, to", key);
+		if (check_text(r, ptr, key, value, err) < 0)
+			return -1;
+	}
+	if (!scalar(json_object_get(item, "run")))
+		return yaml_err(&r->y, ptr, err, "setup: run: missing");
+	if (!json_object_get(item, "from") && !json_object_get(item, "to"))
+		return yaml_err(&r->y, ptr, err, "setup: give from or to, or the command alone");
+	if (!json_object_get(r->y.root, "migrations"))
+		return yaml_err(&r->y, ptr, err, "setup: from and to are versions: the recipe has no migrations");
+	return 0;
+}
+
+static int check_setup(const struct recipe *r, const char *ptr, const json_t *v, struct err *err)
+{
+	size_t i;
+	json_t *item;
+	if (!json_is_array(v))
+		return check_list(r, ptr, "setup", v, err);
+	if (json_array_size(v) > MAX_LIST)
+		return yaml_err(&r->y, ptr, err, "setup: more than %d items", MAX_LIST);
+	json_array_foreach ((json_t *)(uintptr_t)v, i, item) {
+		AUTO_FREE char *at = xasprintf("%s/%zu", ptr, i);
+		if (json_is_object(item) ? check_range(r, at, item, err) < 0 : !json_is_string(item))
+			return json_is_object(item)
+				       ? -1
+				       : yaml_err(&r->y, at, err,
+						  "setup: item %zu is neither a command nor {run, from, to}", i + 1);
 	}
 	return 0;
 }
@@ -359,13 +399,17 @@ static int check_value(const struct recipe *r, const struct rule *rule, const ch
 		return check_depth(r, ptr, v, err);
 	case K_LIST:
 		return check_list(r, ptr, rule->key, v, err);
+	case K_SETUP:
+		return check_setup(r, ptr, v, err);
 	case K_MATCH:
 		if (check_text(r, ptr, rule->key, v, err) < 0)
 			return -1;
-		if (strcmp(json_string_value(v), "tip") != 0)
-			return yaml_err(&r->y, ptr, err,
-					"match: %s: only tip (all steps with the code of ref) is known",
-					json_string_value(v));
+		if (strcmp(json_string_value(v), "tip") != 0 && strcmp(json_string_value(v), "commit") != 0)
+			return yaml_err(
+				&r->y, ptr, err,
+				"match: %s: tip (all steps with the code of ref) or commit (each version with the "
+				"code that went with it) is wanted here",
+				json_string_value(v));
 		return 0;
 	case K_FLAVOR:
 		return check_flavor(r, ptr, v, err);
@@ -621,6 +665,8 @@ static int recipe_check(struct recipe *r, struct err *err)
 		return -1;
 	if (resolve_source(r, err) < 0)
 		return -1;
+	const char *match = get2(r, "migrations", "match");
+	r->match_commit = match && strcmp(match, "commit") == 0;
 	if (r->tool && !r->git && !r->path)
 		return yaml_err(&r->y, "", err, "source: missing: where do the migrations of %s come from?", r->tool);
 	return 0;
@@ -744,5 +790,30 @@ size_t recipe_list(const struct recipe *r, const char *key, const char **out, si
 	size_t n = json_array_size(v) < max ? json_array_size(v) : max;
 	for (size_t i = 0; i < n; i++)
 		out[i] = json_string_value(json_array_get(v, i));
+	return n;
+}
+
+size_t recipe_setups(const struct recipe *r, struct recipe_setup *out, size_t max)
+{
+	const json_t *v = json_object_get(r->y.root, "setup");
+	if (json_is_string(v) && max) {
+		out[0] = (struct recipe_setup){.run = json_string_value(v)};
+		return 1;
+	}
+	size_t n = json_array_size(v) < max ? json_array_size(v) : max;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *item = json_array_get(v, i);
+		const char *from = scalar(json_object_get(item, "from")), *to = scalar(json_object_get(item, "to"));
+		bool ranged = json_is_object(item);
+		out[i] = (struct recipe_setup){
+			.run = ranged ? scalar(json_object_get(item, "run")) : scalar(item),
+			.from = from     ? from
+				: ranged ? "base"
+					 : NULL,
+			.to = to       ? to
+			      : ranged ? "head"
+				       : NULL,
+		};
+	}
 	return n;
 }

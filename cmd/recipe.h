@@ -31,6 +31,7 @@ struct recipe {
 	int64_t depth;             /* of the clone; 0: full history */
 	const char *tool, *engine; /* tool NULL: no migrations (up only) */
 	const char *from, *to;
+	bool match_commit; /* each version with the code that went with it */
 	int64_t step_timeout_s, setup_timeout_s;
 	bool roundtrip;
 	int64_t seed_rows, seed; /* of the generator; rows 0: nothing is filled in by itself */
@@ -48,5 +49,12 @@ void recipe_finish(struct recipe *r);
 
 /* A list of strings at a pointer of the tree ("/packages"), possibly empty; a single scalar counts as a list of one. */
 size_t recipe_list(const struct recipe *r, const char *key, const char **out, size_t max);
+
+/* The setup commands, in order. */
+struct recipe_setup {
+	const char *run;
+	const char *from, *to; /* versions, "base", "head"; NULL: a task before the walk */
+};
+size_t recipe_setups(const struct recipe *r, struct recipe_setup *out, size_t max);
 
 #endif

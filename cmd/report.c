@@ -233,6 +233,15 @@ void report_step_line(const struct step *s, const struct step *before, const cha
 
 /* ---- steps with their round trips and findings ---- */
 
+/* Whose code ran it, where that is not what the step before ran with. */
+static void add_commit(struct report_steps *r, const struct step *s, struct buf *out)
+{
+	if (strcmp(r->commit, s->commit) == 0)
+		return;
+	buf_addf(out, "  [code of %.10s]", s->commit);
+	memcpy(r->commit, s->commit, sizeof(r->commit));
+}
+
 static void add_findings(struct buf *out, const char *findings)
 {
 	for (const char *p = findings; *p;) {
@@ -299,6 +308,7 @@ void report_step(struct report_steps *r, const struct step *s, const char *brief
 	bool quiet = s->leg > 1 && !r->verbose && !(s->leg == 4 && !outcome_is_good(s->outcome));
 	if (!quiet) {
 		report_step_line(s, r->counts ? &before : NULL, brief, r->width, out);
+		add_commit(r, s, out);
 		buf_addc(out, '\n');
 		add_unfilled(out, s->seeded);
 	}
@@ -478,6 +488,7 @@ json_t *report_step_json(const struct step *s, const char *before)
 	json_object_set_new(o, "work", numbers_json(s->work));
 	json_object_set_new(o, "versions", lines_json(s->versions));
 	json_object_set_new(o, "leg", json_integer(s->leg));
+	json_object_set_new(o, "commit", json_string(s->commit));
 	json_object_set_new(o, "trip", report_json_text(s->trip));
 	json_object_set_new(o, "findings", lines_json(s->findings));
 	json_object_set_new(o, "seeded", lines_json(s->seeded));

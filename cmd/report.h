@@ -23,11 +23,12 @@ void report_step_line(const struct step *s, const struct step *before, const cha
 		      struct buf *out);
 /* All lines of a step: its own, a round trip's when this leg ends it, and what was found. The same live and later. */
 struct report_steps {
-	size_t width;  /* columns for the version */
-	bool verbose;  /* each leg of a round trip */
-	char *counts;  /* owned: of the step before */
-	char *pending; /* owned: findings of the trip's legs so far */
-	int64_t ms;    /* of these */
+	size_t width;    /* columns for the version */
+	bool verbose;    /* each leg of a round trip */
+	char *counts;    /* owned: of the step before */
+	char *pending;   /* owned: findings of the trip's legs so far */
+	int64_t ms;      /* of these */
+	char commit[65]; /* of the step before */
 };
 void report_steps_finish(struct report_steps *r);
 void report_step(struct report_steps *r, const struct step *s, const char *brief, struct buf *out);

@@ -61,6 +61,8 @@ enum outcome outcome_classify(const struct outcome_signs *s, const struct outcom
 		return s->base ? OUTCOME_BASE : s->changed ? OUTCOME_APPLIED : OUTCOME_APPLIED_EMPTY;
 	if (strcmp(s->why, "timeout") == 0)
 		return OUTCOME_TIMEOUT;
+	if (strcmp(s->why, "env") == 0) /* the code of the step, or its setup: nothing was stepped */
+		return OUTCOME_ENV_FAILED;
 	if (strcmp(s->why, "wrong") == 0)
 		return OUTCOME_WRONG_TARGET;
 	if (matches(&p->refused, s))

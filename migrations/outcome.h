@@ -22,7 +22,7 @@ void outcome_patterns_free(struct outcome_patterns *p); /* NULL is fine */
 struct outcome_signs {
 	bool base;            /* step 0 */
 	bool ok;              /* by what the runner read back */
-	const char *why;      /* when not: rc, noop, wrong, timeout, look */
+	const char *why;      /* when not: rc, noop, wrong, timeout, look, env */
 	bool dumped, changed; /* there is a schema after it; it differs from the one before */
 	const char *output;   /* its end */
 	size_t output_len;

@@ -35,13 +35,24 @@ void walk_set_text(char **slot, const struct buf *text)
 	*slot = xstrndup(text->data, text->len);
 }
 
+/* Whose code runs the step, when the walk says so. */
+static int take_commit(const struct journal_record *r, char out[65], struct err *err)
+{
+	const char *commit = journal_get(r, "commit");
+	size_t n = commit ? strlen(commit) : 0;
+	if (commit && ((n != 40 && n != 64) || strspn(commit, "0123456789abcdef") != n))
+		return walk_bad(r, err, "no commit");
+	(void)snprintf(out, 65, "%s", commit ? commit : "");
+	return 0;
+}
+
 static int check_step(struct walker *w, const struct journal_record *r, struct err *err)
 {
 	static const char *const dirs[] = {"base", "up", "down", "restore", NULL};
 	const char *dir = NULL;
 	struct step s = {.n = w->step.n + 1, .rc = -1, .net_ms = -1};
 	if (walk_expect(r, "n", s.n, err) < 0 || walk_word(r, "version", s.version, sizeof(s.version), err) < 0 ||
-	    walk_choice(r, "dir", dirs, &dir, err) < 0)
+	    walk_choice(r, "dir", dirs, &dir, err) < 0 || take_commit(r, s.commit, err) < 0)
 		return -1;
 	if (walk_leg(w, r, &s, dir, err) < 0)
 		return -1;
@@ -228,7 +239,7 @@ static int check_ok(const struct walker *w, const struct journal_record *r, stru
 
 static int check_stepend(struct walker *w, const struct journal_record *r, struct err *err)
 {
-	static const char *const whys[] = {"ok", "rc", "noop", "wrong", "timeout", "look", "seed", NULL};
+	static const char *const whys[] = {"ok", "rc", "noop", "wrong", "timeout", "look", "seed", "env", NULL};
 	const char *why = NULL;
 	int64_t ok;
 	if (walk_expect(r, "n", w->step.n, err) < 0 || journal_int(r, "ok", 0, 1, &ok, err) < 0 ||

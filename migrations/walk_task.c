@@ -287,7 +287,7 @@ const struct rule walk_task_rules[] = {
 	{"out", PHASE_TASK | PHASE_STEP, check_out, keep_out, tell_out},
 	{"cut", PHASE_TASK | PHASE_STEP, check_cut, keep_cut, tell_cut},
 	{"end", PHASE_TASK, check_end, keep_end, tell_end},
-	{"variant", PHASE_TASKS, check_variant, NULL, NULL},
+	{"variant", PHASE_TASKS | PHASE_STEP, check_variant, NULL, NULL},
 	{"versions", PHASE_TASKS, check_versions, NULL, tell_versions},
 	{"walk", PHASE_TASKS, check_walk, NULL, tell_walk},
 	{"done", PHASE_ANY, check_done, keep_done, tell_done},

@@ -39,10 +39,12 @@ struct plan {
 
 /* The strings of struct plan_walk and its variants, to copy, free, print and write them all alike. */
 #define WALK_TEXTS(X)                                                                                                  \
-	X(tool) X(engine) X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to) X(refused) X(env_failed)
+	X(tool)                                                                                                        \
+	X(engine) X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to) X(checkout) X(commits) X(refused)        \
+		X(env_failed)
 #define SNIPPETS(X)      X(list) X(up) X(down) X(current) X(look)
 #define VARIANT_TEXTS(X) X(name) X(when) SNIPPETS(X)
-#define SCRIPT_TEXTS(X)  X(tool) X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to)
+#define SCRIPT_TEXTS(X)  X(tool) X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to) X(checkout) X(commits)
 
 struct plan *plan_new(const char *run)
 {
@@ -72,6 +74,13 @@ static void walk_drop(struct plan_walk *w)
 		drop(w->before[i].command);
 	}
 	free((void *)(uintptr_t)w->before);
+	for (size_t i = 0; i < w->n_setups; i++) {
+		drop(w->setups[i].from);
+		drop(w->setups[i].to);
+		drop(w->setups[i].title);
+		drop(w->setups[i].command);
+	}
+	free((void *)(uintptr_t)w->setups);
 	*w = (struct plan_walk){0};
 }
 
@@ -169,7 +178,7 @@ static void base64_lines(struct buf *out, const void *data, size_t len)
 }
 
 /* The mode is set before the bytes are there: a secret is never readable in between. */
-static char *file_command(const char *path, unsigned mode, const void *data, size_t len)
+char *plan_file_command(const char *path, unsigned mode, const void *data, size_t len)
 {
 	AUTO_BUF cmd = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF quoted = buf_make(BUF_TEXT_MAX);
@@ -193,11 +202,37 @@ void plan_file(struct plan *p, const char *path, unsigned mode, const void *data
 {
 	AUTO_FREE char *title = xasprintf("write %s (%zu bytes)", path, len);
 	struct task *t = task_add(p, "file", title, "", FILE_TIMEOUT_S);
-	t->command = file_command(path, mode, data, len);
+	t->command = plan_file_command(path, mode, data, len);
 	t->path = xstrdup(path);
 	t->mode = mode & 07777;
 	t->data = xmemdup(data, len);
 	t->len = len;
+}
+
+/* Any change of the tree, deletions included, leaves a directory or a file with a newer status than the mark. The nap
+ * is longer than the clock of file systems is coarse. */
+char *plan_wiped(size_t n, const char *command)
+{
+	return xasprintf(
+		"stepbox_mark=${STEPBOX_DIR%%/*}/state/setup.%zu\n"
+		"mkdir -p \"${stepbox_mark%%/*}\"\n: >\"$stepbox_mark.new\"\nsleep 0.02\n(\n%s\n)\n"
+		"if [ -n \"$(find . -path ./.git -prune -o -cnewer \"$stepbox_mark.new\" -print -quit)\" ]; then\n"
+		"\tmv \"$stepbox_mark.new\" \"$stepbox_mark\"\nelse\n"
+		"\trm -f \"$stepbox_mark\" \"$stepbox_mark.new\"\nfi",
+		n, command);
+}
+
+static const struct plan_setup *copy_setups(const struct plan_walk *w)
+{
+	struct plan_setup *all = xcalloc(w->n_setups + 1, sizeof(*all));
+	for (size_t i = 0; i < w->n_setups; i++)
+		all[i] = (struct plan_setup){.n = w->setups[i].n,
+					     .from = xstrdup(w->setups[i].from),
+					     .to = xstrdup(w->setups[i].to),
+					     .title = xstrdup(w->setups[i].title),
+					     .command = xstrdup(w->setups[i].command),
+					     .done = w->setups[i].done};
+	return all;
 }
 
 void plan_set_walk(struct plan *p, const struct plan_walk *w)
@@ -209,6 +244,7 @@ void plan_set_walk(struct plan *p, const struct plan_walk *w)
 		p->walk.timeout_s = 1;
 	p->has_walk = true;
 	copy_before(&p->walk, w);
+	p->walk.setups = copy_setups(w);
 #define X(field) p->walk.field = xstrdup(w->field);
 	WALK_TEXTS(X);
 #undef X
@@ -276,6 +312,31 @@ static void print_snippet(struct buf *out, const char *prefix, const char *name,
 	print_indented(out, text, strlen(text));
 }
 
+/* With which code, and what is done before some of the steps. */
+static void print_code(const struct plan_walk *w, struct buf *out)
+{
+	size_t lines = 0, commits = 0;
+	const char *before = "";
+	for (const char *p = w->commits; p && *p; lines++) {
+		size_t n = strcspn(p, "\n"), name = strcspn(p, " \n");
+		const char *commit = p + name;
+		commits += n - name != strcspn(before, "\n") || strncmp(commit, before, n - name) != 0;
+		before = commit;
+		p += n + (p[n] == '\n');
+	}
+	if (w->commits)
+		buf_addf(out, "    each version with the code that went with it: %zu versions, %zu commits\n", lines,
+			 commits);
+	for (size_t i = 0; i < w->n_setups; i++) {
+		if (w->setups[i].done)
+			continue;
+		AUTO_FREE char *line = xasprintf("    from %s to %s: ", w->setups[i].from, w->setups[i].to);
+		text_safe_line(out, line, strlen(line), SIZE_MAX);
+		text_safe_line(out, w->setups[i].title, strlen(w->setups[i].title), TITLE_SHOWN);
+		buf_addc(out, '\n');
+	}
+}
+
 static void print_walk(const struct plan_walk *w, bool verbose, struct buf *out)
 {
 	char span[32];
@@ -284,12 +345,14 @@ static void print_walk(const struct plan_walk *w, bool verbose, struct buf *out)
 					 w->roundtrip ? ", at each version up, down and up again" : "");
 	text_safe_line(out, line, strlen(line), SIZE_MAX);
 	buf_addf(out, "  (%s a step)\n", span);
+	print_code(w, out);
 	if (!verbose)
 		return;
 	AUTO_FREE char *where = xasprintf("in %s", w->dir);
 	print_indented(out, where, strlen(where));
 #define X(field) print_snippet(out, "", #field, w->field);
 	SNIPPETS(X);
+	X(checkout);
 #undef X
 	for (size_t i = 0; i < w->n_variants; i++) {
 		const struct plan_variant *v = &w->variants[i];
@@ -396,6 +459,17 @@ static json_t *walk_json(const struct plan_walk *w)
 		json_array_append_new(variants, v);
 	}
 	json_object_set_new(o, "variants", variants);
+	json_t *setups = json_array();
+	for (size_t i = 0; i < w->n_setups; i++) {
+		json_t *s = json_object();
+		set_text(s, "from", w->setups[i].from);
+		set_text(s, "to", w->setups[i].to);
+		set_text(s, "title", w->setups[i].title);
+		set_text(s, "command", w->setups[i].command);
+		json_object_set_new(s, "done", json_boolean(w->setups[i].done));
+		json_array_append_new(setups, s);
+	}
+	json_object_set_new(o, "setups", setups);
 	return o;
 }
 
@@ -450,6 +524,13 @@ static void script_walk(const struct plan_walk *w, struct buf *out)
 		buf_adds(out, "plan_before");
 		add_word(out, w->before[i].version);
 		add_word(out, w->before[i].command);
+		buf_addc(out, '\n');
+	}
+	for (size_t i = 0; i < w->n_setups; i++) {
+		buf_addf(out, "plan_setup %zu %s", w->setups[i].n, w->setups[i].done ? "1" : "''");
+		add_word(out, w->setups[i].from);
+		add_word(out, w->setups[i].to);
+		add_word(out, w->setups[i].command);
 		buf_addc(out, '\n');
 	}
 	buf_adds(out, "walk_go\n");

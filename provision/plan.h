@@ -30,6 +30,12 @@ void plan_question(struct plan *p, const char *title, const char *dir, const cha
 /* A task that writes a file (parents made) with these bytes and mode. */
 void plan_file(struct plan *p, const char *path, unsigned mode, const void *data, size_t len);
 
+/* What plan_file() would run, to be used in another command. Caller frees. */
+char *plan_file_command(const char *path, unsigned mode, const void *data, size_t len);
+/* A command that notes on the box whether it left anything in the checkout, where it runs: then it is repeated when
+ * that is wiped. n: its number in the recipe. Caller frees. */
+char *plan_wiped(size_t n, const char *command);
+
 /* How to walk: shell snippets of the tool and database adapters, run like tasks in dir, but all in one process group
  * (when one is killed, so is what earlier ones left behind), with, beside plan_env()'s:
  *
@@ -59,8 +65,20 @@ struct plan_walk {
 		const char *version, *command;
 	} * before;
 	size_t n_before;
-	const char *from, *to;  /* a version, "base", "head", "current" (from only), or "+N"/"-N" (to only) */
-	int64_t timeout_s;      /* per step */
+	const char *from, *to; /* a version, "base", "head", "current" (from only), or "+N"/"-N" (to only) */
+	int64_t timeout_s;     /* per step */
+	/* The code that goes with a version. checkout puts the checkout at $COMMIT and what belongs to it in place;
+	 * commits has "VERSION COMMIT" lines in order. NULL: all steps run with the source as it is. */
+	const char *checkout, *commits;
+	/* Commands for ranges of versions, in this order: run before the step with which the walk comes to one of
+	 * from … to, and again when the checkout has wiped what they left there (plan_wiped()). */
+	size_t n_setups;
+	const struct plan_setup {
+		size_t n;              /* its number in the recipe, from 1 */
+		const char *from, *to; /* versions, "base" or "head" */
+		const char *title, *command;
+		bool done; /* as a task: only to be repeated */
+	} * setups;
 	const char *refused;    /* extended regular expressions on the output: not used by the runner itself; */
 	const char *env_failed; /* kept here so that a plan is complete as JSON */
 	/* Variants: the first whose `when` (shell, in dir) succeeds replaces the snippets it names (NULL: keep). */

@@ -17,8 +17,9 @@ int source_pack(const char *path, const char *tar_path, mono_ms deadline, struct
 
 /* A git repository on this machine (bare or not), which the box cannot see: writes a tar of a `.git` whose HEAD is ref
  * (NULL: the repository's own HEAD), with all branches and tags, or with the newest depth commits of ref alone
- * (depth > 0). `git reset --hard` on the box makes the work tree. */
-int source_pack_git(const char *repo, const char *ref, int64_t depth, const char *tar_path, mono_ms deadline,
-		    struct err *err) MUST_USE;
+ * (depth > 0), and of the commits that are listed in `commits` (one a line; "": none). `git reset --hard` on the box
+ * makes the work tree. */
+int source_pack_git(const char *repo, const char *ref, int64_t depth, const char *commits, const char *tar_path,
+		    mono_ms deadline, struct err *err) MUST_USE;
 
 #endif

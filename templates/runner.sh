@@ -51,6 +51,8 @@ VERSION_LEN=200           # bytes of one version
 LOOK_SECONDS=300          # for looking at the database
 WHEN_SECONDS=60           # for asking whether a variant fits
 JUMP_SECONDS=14400        # at most, for the way to the first version in one go
+CODE_SECONDS=3600         # for putting the checkout at a commit, and for a setup command of a step
+CODE_TOLD=65536           # bytes told of what such a command printed, when all was well
 CHAIN=32                  # dumps in a row as deltas
 RING=64                   # output files until a name is used again
 LOOKS=8                   # and look directories: these stay and are emptied, for new ones are slow on ext4
@@ -448,7 +450,13 @@ read_set() { # FILE
 		spell "$v"
 		set=$set$v$NL
 	done
-	[ "$#" -lt 2 ] || [ -n "$walk_applied" ] || order_set
+	if [ -n "$walk_applied" ]; then
+		# The list is of the project's own history: what others brought along is no version of it.
+		[ -z "$walk_checkout" ] || [ "$#" -eq 0 ] || set=$NL$(printf '%s' "${set#"$NL"}" | grep -xFf list)$NL
+		[ "$set" != "$NL$NL" ] || set=$NL
+	elif [ "$#" -gt 1 ]; then
+		order_set
+	fi
 }
 
 # The set in the order of the list; what the list does not know comes first.
@@ -612,23 +620,145 @@ tell_work() { # N FILE
 	record_text "work n=$1" "$text"
 }
 
+# --- the code that goes with a version ---
+# The plan gives walk_checkout (match: commit; else the code of all steps is the source as it is), walk_commits and setup
+# commands with the versions they are for. Steps run with `commit` checked out; commit_changed says that this step's code is not
+# that of the step before: whoever keeps the tool loaded has to load it anew.
+
+commit='' commit_changed='' at_commit='' setups=0
+
+# Keeps what is to be done in step N for the versions FROM to TO. DONE=1: it has been done as a task.
+plan_setup() { # N DONE FROM TO COMMAND
+	setups=$((setups + 1))
+	eval "setup_${setups}_n=\$1 setup_${setups}_on=\$2 setup_${setups}_from=\$3 setup_${setups}_to=\$4 setup_${setups}_text=\$5"
+}
+
+# A bound of a range of versions -> index. A number need not be in the list (an era may begin or end between two), and counts by
+# the digits that versions begin with.
+setup_bound() { # from|to VERSION
+	case $2 in
+	base) index=0 && return ;;
+	head) index=$count && return ;;
+	esac
+	find_version "$2"
+	[ "$index" -gt 0 ] || find_beginning "$2"
+	[ "$index" -eq 0 ] || return 0
+	digits=${2#"${2%%[!0]*}"} i=0
+	case $2 in *[!0-9]* | ????????????????*) ;; *)
+		[ "$1" = to ] || digits=$((${digits:-0} - 1))
+		while read -r v; do
+			v=${v%%[!0-9]*}
+			case $v in '' | ????????????????*) break ;; esac
+			v=${v#"${v%%[!0]*}"}
+			[ "${v:-0}" -le "${digits:-0}" ] || break
+			i=$((i + 1))
+		done <list
+		index=$i
+		[ "$1" = to ] || index=$((i + 1))
+		return
+		;;
+	esac
+	refuse version "setup: $1: version $2 is not in the list of $count versions ($first … $last)"
+}
+
+setup_bounds() {
+	n=1
+	while [ "$n" -le "$setups" ]; do
+		eval "bound_from=\$setup_${n}_from bound_to=\$setup_${n}_to"
+		setup_bound from "$bound_from"
+		eval "setup_${n}_from=$index"
+		setup_bound to "$bound_to"
+		eval "setup_${n}_to=$index"
+		n=$((n + 1))
+	done
+}
+
+# One command of a step before the step itself: only a little is told of it, unless it did not end well.
+code_run() { # NAME TEXT
+	give "$1" "$2"
+	step_key=$key key=''
+	run "$1" "$walk_dir" "$CODE_SECONDS"
+	key=$step_key
+	[ "$why" != stop ] || finish 0 stop
+	succeeded || return 1
+	[ -s "$out" ] || return 0
+	[ "$room" -le "$told" ] || room=$told
+	out_new
+	told=$((told - sent))
+	size=$(wc -c <"$out")
+	[ "$size" -le "$sent" ] || record "cut $key dropped=$((size - sent))"
+	rm -f "$out"
+}
+
+# The commit of a version -> commit.
+code_of() { # VERSION
+	while read -r v commit; do
+		[ "$v" != "$1" ] || return 0
+	done <commits
+	commit=''
+	return 1
+}
+
+# Which variant fits what is checked out now.
+code_variant() {
+	walk_up=$plain_up walk_down=$plain_down walk_current=$plain_current walk_look=$plain_look
+	variant_before=$variant variant='' n=1
+	while [ "$n" -le "$variants" ] && [ -z "$variant" ]; do
+		eval "code_run when \"\$variant_${n}_when\"" && eval "use_variant $n"
+		n=$((n + 1))
+	done
+	[ "$variant" = "$variant_before" ] || record "variant name=${variant:-plain}"
+	[ -n "$walk_down" ] || walk_down="echo 'downgrade: not supported by $walk_tool at this commit' >&2; exit 1"
+	give_walk
+}
+
+# Before the step: its commit is checked out, and the setup commands for its version have been run: when the walk comes to their
+# versions, and once more when the checkout has wiped what they left there. Returns whether all of it went well.
+code_ready() {
+	told=$CODE_TOLD commit_changed=''
+	if [ -n "$walk_checkout" ] && [ "$commit" != "$at_commit" ]; then
+		at_commit='' commit_changed=1
+		code_run checkout "COMMIT=$commit$NL$walk_checkout" || return 1
+		at_commit=$commit
+		code_variant
+	fi
+	[ "$setups" -gt 0 ] || return 0
+	find_version "$VERSION"
+	i_code=$index n=1
+	while [ "$n" -le "$setups" ]; do
+		eval "setup_n=\$setup_${n}_n setup_on=\$setup_${n}_on setup_from=\$setup_${n}_from setup_to=\$setup_${n}_to"
+		if [ "$i_code" -lt "$setup_from" ] || [ "$i_code" -gt "$setup_to" ]; then
+			setup_on=''
+		elif [ -z "$setup_on" ] || { [ -n "$commit_changed" ] && [ -e "${D%/*}/state/setup.$setup_n" ]; }; then
+			eval "code_run setup \"\$setup_${n}_text\"" || return 1
+			setup_on=1 commit_changed=1
+		fi
+		eval "setup_${n}_on=\$setup_on"
+		n=$((n + 1))
+	done
+}
+
 # --- walking ---
 # The plan gives walk_tool, walk_dir, walk_list, walk_up, walk_down, walk_current, walk_applied, walk_look, walk_save,
 # walk_restore, walk_seed, walk_from, walk_to, walk_timeout and walk_roundtrip.
 
 # One step, and whether to go on: by what is read back, never by the exit code alone. leg: of a round trip, or ''.
 step() { # N DIR VERSION TARGET SECONDS
-	VERSION=$3 TARGET=$4 before=$set key=step=$1
-	record "step n=$1 version=$VERSION dir=$2${leg:+ leg=$leg}"
-	case $2$leg in up | down | up1) fill "$1" ;; esac
-	key=step=$1
-	run "$2" "$walk_dir" "$5"
+	VERSION=$3 TARGET=$4 before=$set key=step=$1 verdict=''
+	[ -z "$walk_checkout" ] || code_of "$VERSION"
+	record "step n=$1 version=$VERSION dir=$2${leg:+ leg=$leg}${commit:+ commit=$commit}"
+	if code_ready; then
+		case $2$leg in up | down | up1) fill "$1" ;; esac
+		key=step=$1
+		run "$2" "$walk_dir" "$5"
+	else
+		verdict='env'
+	fi
 	out_end
 	record "ran n=$1 rc=$rc ms=$ms why=$why"
 	[ "$why" != stop ] || finish 0 stop
-	verdict=''
-	succeeded || verdict=rc
-	[ "$why" != timeout ] || verdict=timeout
+	succeeded || verdict=${verdict:-rc}
+	[ "$why" != timeout ] || [ "$verdict" = env ] || verdict=timeout
 	look_run
 	look_tell "$1" || verdict=${verdict:-look}
 	[ -n "$verdict" ] || judge "$2"
@@ -827,7 +957,7 @@ tell_walk() {
 		[ "$way" = up ] || refuse version "a round trip leads up and back; from $from to $to is down"
 		way=roundtrip
 	fi
-	[ "$way" = up ] || [ -n "$walk_down" ] || refuse no-down "$walk_tool cannot go down (from $from to $to)"
+	[ "$way" = up ] || [ -n "$walk_down$walk_checkout" ] || refuse no-down "$walk_tool cannot go down (from $from to $to)"
 	record "walk from=$from to=$to dir=$way n=$steps"
 }
 
@@ -887,7 +1017,9 @@ walk_begin() {
 	leg='' counts_sum='' befores=0 empty='' tried=''
 	dump_before='' dump_sha='' dump_size=0 dump_chain=0
 	model_before='' model_sha='' model_size=0 model_chain=0
-	variant='' set=$NL look_slot=0 i=1
+	variant='' variants=0 set=$NL look_slot=0 i=1
+	plain_up=$walk_up plain_down=$walk_down plain_current=$walk_current plain_look=$walk_look
+	[ -z "$walk_checkout" ] || printf '%s' "$walk_commits" >commits || full
 	# In memory where that is possible: making files is most of the rest of what a step costs.
 	mkdir "$memory" 2>/dev/null && looks=$memory
 	set --
@@ -899,6 +1031,9 @@ walk_begin() {
 }
 
 plan_variant() { # NAME WHEN LIST UP DOWN CURRENT LOOK
+	variants=$((variants + 1))
+	eval "variant_${variants}_name=\$1 variant_${variants}_when=\$2 variant_${variants}_up=\$4"
+	eval "variant_${variants}_down=\$5 variant_${variants}_current=\$6 variant_${variants}_look=\$7"
 	[ -z "$variant" ] || return 0
 	key=''
 	give when "$2"
@@ -907,8 +1042,21 @@ plan_variant() { # NAME WHEN LIST UP DOWN CURRENT LOOK
 	succeeded || return 0
 	variant=$1
 	record "variant name=$1"
-	walk_list=${3:-$walk_list} walk_up=${4:-$walk_up} walk_down=${5:-$walk_down}
-	walk_current=${6:-$walk_current} walk_look=${7:-$walk_look}
+	walk_list=${3:-$walk_list}
+	use_variant "$variants"
+}
+
+use_variant() { # N
+	eval "variant=\$variant_${1}_name walk_up=\${variant_${1}_up:-\$walk_up} walk_down=\${variant_${1}_down:-\$walk_down}"
+	eval "walk_current=\${variant_${1}_current:-\$walk_current} walk_look=\${variant_${1}_look:-\$walk_look}"
+}
+
+# The commands of the walk as they are now.
+give_walk() {
+	give up "$walk_up"
+	give down "$walk_down"
+	give look "$walk_look"
+	give current "($NL$walk_current$NL) >\"\$LOOK.current\"$NL: >\"\$LOOK.asked\"$NL$walk_look"
 }
 
 walk_go() {
@@ -916,15 +1064,13 @@ walk_go() {
 		refuse variant "none of the ways that are known of $walk_tool fits this checkout"
 	fi
 	list_versions
-	give up "$walk_up"
-	give down "$walk_down"
-	give look "$walk_look"
+	setup_bounds
+	give_walk
 	if [ -n "$walk_roundtrip" ]; then
 		mkdir save || full
 		give save "$walk_save"
 		give restore "$walk_restore"
 	fi
-	give current "($NL$walk_current$NL) >\"\$LOOK.current\"$NL: >\"\$LOOK.asked\"$NL$walk_look"
 	[ -z "$walk_seed" ] || give seed "$walk_seed"
 	find_befores
 	baseline

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Fetches $REF of $URL into $DIR: all history, or the newest $DEPTH commits of it. A network may blink: three tries.
+# Fetches $REF of $URL into $DIR: all history, or the newest $DEPTH commits of it and of $COMMITS. A network may blink: three tries.
 retry() {
 	try=1
 	until "$@"; do
@@ -16,7 +16,11 @@ git init -q .
 git remote add origin -- "$URL"
 if [ -n "$DEPTH" ]; then
 	retry git fetch -q --depth "$DEPTH" origin -- "${REF:-HEAD}"
-	git checkout -q --detach FETCH_HEAD
+	at=$(git rev-parse FETCH_HEAD)
+	# The commits of the walk, when each version has its own.
+	# shellcheck disable=SC2086 # a list of hashes
+	[ -z "$COMMITS" ] || retry git fetch -q --depth "$DEPTH" origin -- $COMMITS
+	git checkout -q --detach "$at"
 elif [ -z "$REF" ]; then
 	retry git fetch -q --tags origin '+refs/heads/*:refs/remotes/origin/*'
 	retry git fetch -q origin HEAD
