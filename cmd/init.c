@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/mem.h"
 #include "base/template.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
@@ -25,6 +26,32 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
+static void print_json(const struct adapter *a)
+{
+	static const char *const keys[] = {"brief", "tested", "untested"};
+	json_t *o = json_pack("{s:s}", "tool", adapter_name(a));
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (adapter_get(a, keys[i]))
+			json_object_set_new(o, keys[i], json_string(adapter_get(a, keys[i])));
+	AUTO_FREE char *text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	puts(text);
+}
+
+/* Bundled adapters say whether a test has run them; what a user's own does not say is not asked for. */
+static void print_line(const struct adapter *a)
+{
+	AUTO_BUF line = buf_make(BUF_TEXT_MAX);
+	const char *brief = adapter_get(a, "brief"), *untested = adapter_get(a, "untested");
+	text_safe_line(&line, brief, strlen(brief), 80);
+	if (untested) {
+		buf_adds(&line, " (untested: ");
+		text_safe_line(&line, untested, strlen(untested), 120);
+		buf_addc(&line, ')');
+	}
+	printf("%-20s %s\n", adapter_name(a), line.data);
+}
+
 static int list_tools(const struct cmd_ctx *c, struct err *err)
 {
 	size_t i;
@@ -37,11 +64,10 @@ static int list_tools(const struct cmd_ctx *c, struct err *err)
 			rc = -1;
 			break;
 		}
-		const char *brief = adapter_get(a, "brief");
 		if (c->globals->json)
-			printf("{\"tool\":\"%s\"}\n", name);
+			print_json(a);
 		else
-			printf("%-20s %s\n", name, brief ? brief : "");
+			print_line(a);
 	}
 	json_decref(names);
 	return rc;

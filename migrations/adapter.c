@@ -2,8 +2,6 @@
 #include "migrations/adapter.h"
 
 #include <dirent.h>
-#include <fnmatch.h>
-#include <glob.h>
 #include <regex.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,12 +13,10 @@
 #include "base/text.h"
 #include "migrations/adapter_history.h"
 
-#define ADAPTER_MAX_OPTIONS  32
-#define ADAPTER_MAX_KEYS     (ADAPTER_MAX_OPTIONS + 32)
-#define ADAPTER_MAX_DETECT   32
-#define ADAPTER_FILLED_MAX   ((size_t)256 << 10) /* of one snippet with its variables filled in */
-#define ADAPTER_DEFAULT_RANK 50
-#define ADAPTER_MAX_RANK     1000
+#define ADAPTER_MAX_OPTIONS 32
+#define ADAPTER_MAX_KEYS    (ADAPTER_MAX_OPTIONS + 32)
+#define ADAPTER_MAX_DETECT  32
+#define ADAPTER_FILLED_MAX  ((size_t)256 << 10) /* of one snippet with its variables filled in */
 
 enum kind {
 	KIND_TEXT,
@@ -29,6 +25,7 @@ enum kind {
 	KIND_REGEX,
 	KIND_RANK,
 	KIND_LIST,
+	KIND_DETECT,
 	KIND_TEXTS,
 	KIND_OPTIONS,
 	KIND_VARIANTS,
@@ -51,10 +48,13 @@ static const struct rule {
 	{"name", KIND_NAME, IN_TOOL | IN_DATABASE | IN_VARIANT | REQUIRED},
 	{"when", KIND_TEXT, IN_VARIANT | REQUIRED},
 	{"brief", KIND_TEXT, IN_TOOL | IN_DATABASE | REQUIRED},
+	{"tested", KIND_TEXT, IN_TOOL | IN_DATABASE},
+	{"untested", KIND_TEXT, IN_TOOL | IN_DATABASE},
 	{"rank", KIND_RANK, IN_TOOL},
-	{"detect", KIND_LIST, IN_TOOL},
+	{"detect", KIND_DETECT, IN_TOOL},
 	{"files", KIND_TEXT, IN_TOOL | RECIPE},
 	{"env", KIND_TEXTS, IN_TOOL},
+	{"urls", KIND_TEXTS, IN_TOOL},
 	{"options", KIND_OPTIONS, IN_TOOL | IN_DATABASE},
 	{"list", KIND_TEXT, IN_TOOL | IN_VARIANT | RECIPE},
 	{"up", KIND_TEXT, IN_TOOL | IN_VARIANT | RECIPE},
@@ -194,15 +194,71 @@ static int check_list(const struct adapter *a, const char *pointer, json_t *map,
 	return 0;
 }
 
+/* A path of `detect`; a pattern of files below the checkout. */
+static int check_below(const struct adapter *a, const char *pointer, const char *pattern, struct err *err)
+{
+	if (!pattern || *pattern == '\0' || *pattern == '/' || strstr(pattern, ".."))
+		return yaml_err(&a->y, pointer, err, "detect: %s: a path below the checkout is wanted",
+				pattern ? pattern : "no text");
+	return 0;
+}
+
+static int check_number(const struct adapter *a, const char *pointer, const char *what, const char *text, int64_t max,
+			struct err *err)
+{
+	int64_t number;
+	struct err bad = ERR_INIT;
+	return text_parse_int(what, text, 0, max, &number, &bad) < 0 ? yaml_err(&a->y, pointer, err, "%s", bad.msg) : 0;
+}
+
+/* {file: PATTERN, text: REGEX, beside: PATTERN, beside_text: REGEX, up: N}; all but file may be absent. */
+static int check_sign(const struct adapter *a, const char *pointer, const json_t *sign, struct err *err)
+{
+	static const char *const words[] = {"file", "text", "beside", "beside_text", "up", NULL};
+	char why[128];
+	const char *key;
+	json_t *v;
+	if (!json_object_get(sign, "file"))
+		return yaml_err(&a->y, pointer, err, "detect: file: missing");
+	if (json_object_get(sign, "beside_text") && !json_object_get(sign, "beside"))
+		return yaml_err(&a->y, pointer, err, "detect: beside_text: of no file: beside is missing");
+	json_object_foreach ((json_t *)(uintptr_t)sign, key, v) {
+		AUTO_FREE char *at = xasprintf("%s/%s", pointer, key);
+		const char *near = text_nearest(key, words), *text = json_string_value(v);
+		if (!near || strcmp(near, key) != 0)
+			return yaml_err(&a->y, at, err, "detect: %s: no such key%s%s%s", key,
+					near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+		if (!text)
+			return yaml_err(&a->y, at, err, "detect: %s: a text is wanted here", key);
+		if (strcmp(key, "up") == 0) {
+			if (check_number(a, at, "detect: up", text, ADAPTER_MAX_UP, err) < 0)
+				return -1;
+			continue;
+		}
+		if (!text_ends(key, "text") && check_below(a, at, text, err) < 0)
+			return -1;
+		if (text_ends(key, "text") && check_regex(text, why) < 0)
+			return yaml_err(&a->y, at, err, "detect: %s: %s", key, why);
+	}
+	return 0;
+}
+
 static int check_detect(const struct adapter *a, struct err *err)
 {
-	const json_t *list = json_object_get(a->y.root, "detect"), *v;
+	json_t *list = json_object_get(a->y.root, "detect"), *v;
 	size_t i;
+	if (!json_is_array(list)) {
+		list = json_pack("[O]", list);
+		json_object_set_new(a->y.root, "detect", list);
+	}
+	if (json_array_size(list) > ADAPTER_MAX_DETECT)
+		return yaml_err(&a->y, "/detect", err, "detect: a list of at most %d is wanted here",
+				ADAPTER_MAX_DETECT);
 	json_array_foreach (list, i, v) {
-		const char *glob_text = json_string_value(v);
 		AUTO_FREE char *at = xasprintf("/detect/%zu", i);
-		if (*glob_text == '\0' || *glob_text == '/' || strstr(glob_text, ".."))
-			return yaml_err(&a->y, at, err, "detect: %s: a path below the checkout is wanted", glob_text);
+		if (json_is_object(v) ? check_sign(a, at, v, err) < 0
+				      : check_below(a, at, json_string_value(v), err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -233,7 +289,6 @@ static int check_scalar(const struct adapter *a, const char *pointer, const stru
 			struct err *err)
 {
 	char why[128];
-	int64_t number;
 	const char *s = json_string_value(v);
 	if (!s)
 		return yaml_err(&a->y, pointer, err, "%s: a text is wanted here", rule->key);
@@ -243,10 +298,7 @@ static int check_scalar(const struct adapter *a, const char *pointer, const stru
 		return yaml_err(&a->y, pointer, err, "%s: %s: true or false is wanted here", rule->key, s);
 	if (rule->kind == KIND_REGEX && check_regex(s, why) < 0)
 		return yaml_err(&a->y, pointer, err, "%s: %s", rule->key, why);
-	struct err bad = ERR_INIT;
-	if (rule->kind == KIND_RANK && text_parse_int("rank", s, 0, ADAPTER_MAX_RANK, &number, &bad) < 0)
-		return yaml_err(&a->y, pointer, err, "%s", bad.msg);
-	return 0;
+	return rule->kind == KIND_RANK ? check_number(a, pointer, "rank", s, ADAPTER_MAX_RANK, err) : 0;
 }
 
 static int check_value(const struct adapter *a, const char *pointer, const struct rule *rule, json_t *map,
@@ -256,6 +308,8 @@ static int check_value(const struct adapter *a, const char *pointer, const struc
 	switch (rule->kind) {
 	case KIND_LIST:
 		return check_list(a, pointer, map, rule->key, err);
+	case KIND_DETECT:
+		return check_detect(a, err);
 	case KIND_TEXTS:
 	case KIND_OPTIONS:
 		return check_texts(a, pointer, v, rule->kind == KIND_OPTIONS, err);
@@ -302,6 +356,8 @@ static int check(const struct adapter *a, const char *name, struct err *err)
 		return -1;
 	if (strcmp(adapter_name(a), name) != 0)
 		return yaml_err(&a->y, "/name", err, "name: %s, but the file is called %s.yaml", adapter_name(a), name);
+	if (adapter_get(a, "tested") && adapter_get(a, "untested"))
+		return yaml_err(&a->y, "/untested", err, "untested: and yet tested?");
 	if (a->database)
 		return 0;
 	for (const char *const *key = (const char *const[]){"list", "up", NULL}; *key; key++)
@@ -309,7 +365,7 @@ static int check(const struct adapter *a, const char *name, struct err *err)
 			return yaml_err(&a->y, "", err, "%s: missing", *key);
 	if (!adapter_get(a, "current") == !adapter_get(a, "version_sql"))
 		return yaml_err(&a->y, "", err, "exactly one of current and version_sql is wanted");
-	return check_detect(a, err);
+	return 0;
 }
 
 /* ---- loading ---- */
@@ -335,9 +391,9 @@ static const char *folder(bool database)
 	return database ? "databases/" : "tools/";
 }
 
-static char *user_path(const char *file)
+static char *user_path(bool database, const char *file)
 {
-	return xasprintf("%s/adapters/%s", fs_config_dir(), file);
+	return xasprintf("%s/adapters/%s%s", fs_config_dir(), database ? folder(true) : "", file);
 }
 
 static void add_name(json_t *names, const char *file)
@@ -364,8 +420,8 @@ json_t *adapter_names(bool database)
 		add_name(set, json_string_value(v) + strlen(folder(database)));
 	}
 	json_decref(files);
-	AUTO_FREE char *path = user_path("");
-	DIR *dir = database ? NULL : opendir(path);
+	AUTO_FREE char *path = user_path(database, "");
+	DIR *dir = opendir(path);
 	for (struct dirent *e; dir && (e = readdir(dir));)
 		add_name(set, e->d_name);
 	if (dir)
@@ -405,8 +461,8 @@ static int unknown_adapter(const char *name, bool database, struct err *err)
 static int read_file(struct adapter *a, const char *name, struct err *err)
 {
 	AUTO_FREE char *file = xasprintf("%s.yaml", name);
-	AUTO_FREE char *own = user_path(file);
-	if (!a->database && fs_exists(own))
+	AUTO_FREE char *own = user_path(a->database, file);
+	if (fs_exists(own))
 		return yaml_load(&a->y, own, err);
 	AUTO_FREE char *path = xasprintf("%s%s", folder(a->database), file);
 	AUTO_BUF text = buf_make(YAML_MAX_BYTES);
@@ -686,6 +742,18 @@ static int add_walk(const struct filler *f, struct plan_walk *w, struct err *err
 	return 0;
 }
 
+/* The tool's options into scope, which has the database's names; before them ${tool.url}: the database as this tool
+ * wants it said, or the general URL where the tool has no word of its own. */
+static int fill_options(const struct adapter *tool, json_t *scope, struct err *err)
+{
+	const json_t *urls = json_object_get(adapter_json(tool), "urls");
+	const char *engine = json_string_value(json_object_get(scope, "database.engine"));
+	const char *text = engine ? json_string_value(json_object_get(urls, engine)) : "";
+	if (fill_into(tool, "tool.url", text ? text : "${database.url}", scope, NULL, err) < 0)
+		return -1;
+	return fill_all(tool, "options", scope, NULL, err);
+}
+
 int adapter_walk(const struct adapter *tool, const struct adapter *db, const json_t *vars, struct plan_walk *w,
 		 json_t **keep, struct err *err)
 {
@@ -701,7 +769,7 @@ int adapter_walk(const struct adapter *tool, const struct adapter *db, const jso
 		json_object_set(db_scope, key, json_object_get(vars, dotted));
 	}
 	struct filler f = {.tool = tool, .db = db, .scope = scope, .db_scope = db_scope, .keep = *keep};
-	if (fill_all(tool, "options", scope, NULL, err) < 0)
+	if (fill_options(tool, scope, err) < 0)
 		return -1;
 	return add_walk(&f, w, err);
 }
@@ -715,165 +783,8 @@ int adapter_history(const struct adapter *tool, const json_t *vars, json_t **out
 	if (!history)
 		return 0;
 	json_object_update(scope, (json_t *)(uintptr_t)vars);
-	if (fill_all(tool, "options", scope, NULL, err) < 0)
+	if (fill_options(tool, scope, err) < 0)
 		return -1;
 	*out = adapter_history_fill(history, scope, err);
 	return *out ? 1 : err_ctx(err, "%s %s: history", noun(tool), adapter_name(tool));
-}
-
-/* ---- recognising ---- */
-
-struct found {
-	int64_t rank;
-	size_t ordinary; /* characters of the pattern that are no wildcards */
-	char tool[ADAPTER_NAME_SIZE];
-	char why[ADAPTER_FOUND_SIZE];
-};
-
-static size_t ordinary_chars(const char *pattern)
-{
-	size_t n = 0;
-	for (; *pattern; pattern++)
-		n += !strchr("*?[]", *pattern);
-	return n;
-}
-
-/* The checkout's own path is no pattern. */
-static char *glob_quoted(const char *checkout, const char *pattern)
-{
-	AUTO_BUF out = buf_make(BUF_TEXT_MAX);
-	for (const char *s = checkout; *s; s++) {
-		if (strchr("*?[]\\", *s))
-			buf_addc(&out, '\\');
-		buf_addc(&out, *s);
-	}
-	buf_addf(&out, "/%s", pattern);
-	return buf_take(&out);
-}
-
-static void try_pattern(const char *checkout, const char *tool, int64_t rank, const char *pattern, struct found *best)
-{
-	glob_t g = {0};
-	size_t ordinary = ordinary_chars(pattern);
-	if (*best->tool && (rank > best->rank || (rank == best->rank && ordinary <= best->ordinary)))
-		return;
-	AUTO_FREE char *full = glob_quoted(checkout, pattern);
-	if (glob(full, 0, NULL, &g) == 0 && g.gl_pathc > 0) {
-		best->rank = rank;
-		best->ordinary = ordinary;
-		snprintf(best->tool, sizeof(best->tool), "%s", tool);
-		snprintf(best->why, sizeof(best->why), "%s", g.gl_pathv[0] + strlen(checkout) + 1);
-	}
-	globfree(&g);
-}
-
-static int64_t rank_of(const struct adapter *a)
-{
-	const char *text = adapter_get(a, "rank");
-	int64_t rank = ADAPTER_DEFAULT_RANK;
-	struct err unused = ERR_INIT; /* checked when it was loaded */
-	if (text && text_parse_int("rank", text, 0, ADAPTER_MAX_RANK, &rank, &unused) < 0)
-		return ADAPTER_DEFAULT_RANK;
-	return rank;
-}
-
-static int try_tool(const char *checkout, const char *name, struct found *best, struct err *err)
-{
-	CLEANUP(adapter_freep) struct adapter *a = adapter_load_tool(name, err);
-	const json_t *pattern;
-	size_t i;
-	if (!a)
-		return -1;
-	json_array_foreach (json_object_get(a->y.root, "detect"), i, pattern) {
-		try_pattern(checkout, name, rank_of(a), json_string_value(pattern), best);
-	}
-	return 0;
-}
-
-int adapter_detect(const char *checkout, char tool[ADAPTER_NAME_SIZE], char why[ADAPTER_FOUND_SIZE], struct err *err)
-{
-	CLEANUP(json_freep) json_t *names = adapter_names(false);
-	struct found best = {0};
-	const json_t *name;
-	size_t i;
-	json_array_foreach (names, i, name) {
-		if (try_tool(checkout, json_string_value(name), &best, err) < 0)
-			return -1;
-	}
-	if (!*best.tool)
-		return 0;
-	snprintf(tool, ADAPTER_NAME_SIZE, "%s", best.tool);
-	snprintf(why, ADAPTER_FOUND_SIZE, "%s", best.why);
-	return 1;
-}
-
-/* ---- the starter ---- */
-
-/* Length of found up to the `n`th slash, that slash not counted; 0 for n = 0. */
-static size_t components(const char *found, size_t n)
-{
-	size_t len = 0;
-	while (n-- > 0) {
-		size_t part = strcspn(found + len + (len > 0), "/");
-		len += part + (len > 0);
-	}
-	return len;
-}
-
-/* How many components of the pattern that found matches come before its first wildcard. */
-static size_t plain_components(const struct adapter *tool, const char *found)
-{
-	const json_t *v;
-	size_t i, n = 0;
-	json_array_foreach (json_object_get(tool->y.root, "detect"), i, v) {
-		const char *pattern = json_string_value(v);
-		if (fnmatch(pattern, found, FNM_PATHNAME) != 0)
-			continue;
-		for (size_t wild = strcspn(pattern, "*?["); wild > 0; wild--)
-			n += pattern[wild - 1] == '/';
-		return n;
-	}
-	return 0;
-}
-
-/* The default of the option whose "name: " ends at the end of out. */
-static const char *default_before(const struct adapter *tool, const struct buf *out)
-{
-	size_t end = out->len, start;
-	while (end > 0 && (out->data[end - 1] == ' ' || out->data[end - 1] == ':'))
-		end--;
-	for (start = end; start > 0 && strchr("abcdefghijklmnopqrstuvwxyz0123456789_", out->data[start - 1]);)
-		start--;
-	AUTO_FREE char *name = xstrndup(out->data + start, end - start);
-	const char *text = json_string_value(json_object_get(json_object_get(tool->y.root, "options"), name));
-	return text ? text : ".";
-}
-
-static void add_found(const struct adapter *tool, const char *found, bool root, struct buf *out)
-{
-	if (!found) {
-		buf_adds(out, default_before(tool, out));
-		return;
-	}
-	const char *slash = strrchr(found, '/');
-	size_t len = root ? components(found, plain_components(tool, found)) : slash ? (size_t)(slash - found) : 0;
-	if (len == 0)
-		buf_addc(out, '.');
-	else
-		buf_add(out, found, len);
-}
-
-void adapter_starter(const struct adapter *tool, const char *found, struct buf *out)
-{
-	static const char dir[] = "FOUND_DIR", root[] = "FOUND_ROOT";
-	const char *s = adapter_get(tool, "starter");
-	while (s && *s) {
-		bool is_root = text_starts(s, root);
-		if (is_root || text_starts(s, dir)) {
-			add_found(tool, found, is_root, out);
-			s += strlen(is_root ? root : dir);
-		} else {
-			buf_addc(out, *s++);
-		}
-	}
 }

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Adapters are data: a migration tool or a database engine is one YAML file, templates/tools/NAME.yaml or
- * templates/databases/NAME.yaml (and $XDG_CONFIG_HOME/stepbox/adapters/NAME.yaml, which wins for tools).
+ * templates/databases/NAME.yaml. A user's own, $XDG_CONFIG_HOME/stepbox/adapters/NAME.yaml for a tool and
+ * adapters/databases/NAME.yaml for a database, wins.
  *
  * A tool:
  *     name: alembic
  *     brief: Alembic (SQLAlchemy)
- *     detect: [alembic.ini]          # files in a checkout that give it away (globs), for `stepbox init`
+ *     tested: "alembic 1.8.1"        # what a test has run on a box; or untested: why it has not
+ *     detect: [alembic.ini]          # files in a checkout that give it away (globs), for `stepbox init`. An entry may
+ *                                    # be {file: GLOB, text: REGEX, beside: GLOB, beside_text: REGEX}: a line of that
+ *                                    # file matches, and there is another file (with such a line). up: 1: what is
+ *                                    # meant is the directory above the file's
  *     rank: 50                       # of several tools that are recognised the one with the lowest rank is meant
  *     files: "versions/NNN_*.py"     # where versions live (glob from the checkout; may use ${option})
  *     env: {K: V}                    # exported to tasks and steps unless the recipe says otherwise
+ *     urls: {sqlite: "…"}            # for each engine the database as the tool wants it said: ${tool.url}, which is
+ *                                    # database.url where the engine is not named
  *     options: {config: alembic.ini} # keys a recipe may set under migrations:, with defaults; used as ${config}
  *     list: |                        # shell snippets; the contract is in provision/plan.h
  *     up: |
@@ -32,9 +39,10 @@
  *                                    # alembic: the file says `revision`, `down_revision`, `depends_on` (name may be
  *                                    #   absent); django: the file says `dependencies`, `replaces`
  *       - …                          # of a later era: its versions come after all of the above
- *     starter: |                     # the part of a recipe `stepbox init` writes. FOUND_DIR: the directory of the file
- *                                    # that gave the tool away; FOUND_ROOT: that up to the glob's first wildcard
- * A database:
+ *     starter: |                     # the part of a recipe `stepbox init` writes. FOUND_FILE: the file that gave the
+ *                                    # tool away; FOUND_DIR: its directory (less `up`); FOUND_ROOT: that up to the
+ *                                    # glob's first wildcard
+ * A database (brief and tested as above):
  *     name: sqlite
  *     options: {file: /var/tmp/${name}.sqlite}
  *     url: sqlite:///${file}         # database.url; further names under `vars:` become database.NAME
@@ -97,6 +105,9 @@ int adapter_walk(const struct adapter *tool, const struct adapter *db, const jso
  * owns it), for history_map_new(). Returns 1, 0 when the tool has none, -1 with err. */
 int adapter_history(const struct adapter *tool, const json_t *vars, json_t **out, struct err *err) MUST_USE;
 
+#define ADAPTER_MAX_RANK 1000
+#define ADAPTER_MAX_UP   8
+
 /* Names of all tools (database: of all databases), sorted: a new array of strings. */
 json_t *adapter_names(bool database);
 
@@ -107,7 +118,7 @@ json_t *adapter_names(bool database);
  * found, 0 none, -1 with err. */
 int adapter_detect(const char *checkout, char tool[ADAPTER_NAME_SIZE], char why[ADAPTER_FOUND_SIZE],
 		   struct err *err) MUST_USE;
-/* Appends the tool's starter. found is adapter_detect()'s `why`; NULL: FOUND_DIR and FOUND_ROOT become the default of
+/* Appends the tool's starter. found is adapter_detect()'s `why`; NULL: FOUND_FILE, FOUND_DIR … become the default of
  * the option they stand behind. */
 void adapter_starter(const struct adapter *tool, const char *found, struct buf *out);
 

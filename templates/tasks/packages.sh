@@ -14,6 +14,8 @@ if [ -z "$missing" ]; then
 	echo "already installed: $PACKAGES"
 	exit 0
 fi
+# A small tree has no manual pages, and no place for them; Java's packages link one there and end when they cannot.
+mkdir -p /usr/share/man/man1
 apt() {
 	apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@"
 }

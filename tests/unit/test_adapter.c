@@ -72,6 +72,9 @@ static void test_bundled_load(void **state)
 				fail_msg("%s", err.msg);
 			assert_string_equal(adapter_name(a), s);
 			assert_true(database || adapter_get(a, "starter"));
+			/* Each tool says whether it has been run, or why not. (fresh is none.) */
+			if (!database && json_object_get(adapter_json(a), "detect"))
+				assert_true(!adapter_get(a, "tested") != !adapter_get(a, "untested"));
 		}
 		json_decref(names);
 	}
@@ -112,7 +115,7 @@ static void test_unknown_names(void **state)
 	assert_null(adapter_load_tool("alembik", &err));
 	assert_string_equal(err.msg, "alembik: no such migration tool; did you mean alembic?");
 	assert_null(adapter_load_tool("zzzzzzzz", &err));
-	assert_non_null(strstr(err.msg, "known: alembic, django, "));
+	assert_non_null(strstr(err.msg, "known: alembic, dbmate, "));
 	assert_null(adapter_load_tool("../databases/sqlite", &err));
 	assert_non_null(strstr(err.msg, "no such migration tool"));
 	assert_null(adapter_load_tool("\033[31m", &err));
@@ -266,6 +269,92 @@ static void test_walk(void **state)
 	json_decref(keep);
 }
 
+/* All tools with all databases: every name that is filled in is there. */
+static void test_all_pairs(void **state)
+{
+	(void)state;
+	json_t *tools = adapter_names(false), *dbs = adapter_names(true), *t, *d;
+	size_t i, j;
+	assert_true(json_array_size(tools) >= 20);
+	json_array_foreach (tools, i, t)
+		json_array_foreach (dbs, j, d) {
+			struct err err = ERR_INIT;
+			struct plan_walk w = {0};
+			json_t *keep = NULL, *history = NULL;
+			CLEANUP(adapter_freep)
+			struct adapter *tool = adapter_load_tool(json_string_value(t), &err);
+			CLEANUP(adapter_freep) struct adapter *db = adapter_load_database(json_string_value(d), &err);
+			json_t *vars = vars_of(db, "shop", "/srv/shop");
+			if (adapter_walk(tool, db, vars, &w, &keep, &err) < 0 ||
+			    adapter_history(tool, vars, &history, &err) < 0)
+				fail_msg("%s", err.msg);
+			json_decref(keep);
+			json_decref(history);
+			json_decref(vars);
+		}
+	json_decref(tools);
+	json_decref(dbs);
+}
+
+static void up_of(const char *tool_name, const char *engine, const char *wanted)
+{
+	struct err err = ERR_INIT;
+	struct plan_walk w = {0};
+	json_t *keep = NULL;
+	CLEANUP(adapter_freep) struct adapter *tool = adapter_load_tool(tool_name, &err);
+	CLEANUP(adapter_freep) struct adapter *db = adapter_load_database(engine, &err);
+	json_t *vars = vars_of(db, "shop", "/srv/shop");
+	assert_int_equal(adapter_walk(tool, db, vars, &w, &keep, &err), 0);
+	if (!strstr(w.up, wanted))
+		fail_msg("no %s in: %s", wanted, w.up);
+	json_decref(keep);
+	json_decref(vars);
+}
+
+/* A database as each tool wants it said. */
+static void test_urls(void **state)
+{
+	(void)state;
+	up_of("goose", "sqlite", "U=\"sqlite3 /var/tmp/shop.sqlite\"");
+	up_of("goose", "postgresql",
+	      "U=\"postgres host=/var/tmp/shop.postgresql user=postgres dbname=app sslmode=disable\"");
+	up_of("goose", "mariadb", "U=\"mysql root@unix(/var/tmp/shop.mariadb/socket)/app?parseTime=true\"");
+	up_of("dbmate", "sqlite", "--url \"sqlite:/var/tmp/shop.sqlite\"");
+	up_of("flyway", "postgresql", "AFUNIXSocketFactory\\$FactoryArg&");
+	/* A tool without a word of its own for this engine gets the general URL. */
+	put_tool("mine", "name: mine\nbrief: b\nlist: l\nup: u ${tool.url}\ncurrent: c\nurls: {postgresql: pg}\n");
+	up_of("mine", "sqlite", "u sqlite:////var/tmp/shop.sqlite");
+	up_of("mine", "postgresql", "u pg");
+	remove_tool("mine");
+}
+
+static void test_database_of_a_user(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	put("config/stepbox/adapters/databases/duck.yaml", "name: duck\nbrief: b\nurl: duck:${name}\nlook: l\n");
+	put("config/stepbox/adapters/databases/sqlite.yaml", "name: sqlite\nbrief: of my own\nurl: u\nlook: l\n");
+	put("config/stepbox/adapters/duck.yaml", "name: duck\nbrief: no database\nlist: l\nup: u\ncurrent: c\n");
+	json_t *names = adapter_names(true);
+	assert_string_equal(json_string_value(json_array_get(names, 0)), "duck");
+	json_decref(names);
+	struct adapter *a = adapter_load_database("duck", &err);
+	assert_non_null(a);
+	json_t *vars = vars_of(a, "shop", "/srv/shop");
+	assert_string_equal(var(vars, "database.url"), "duck:shop");
+	json_decref(vars);
+	adapter_free(a);
+	a = adapter_load_database("sqlite", &err);
+	assert_non_null(a);
+	assert_string_equal(adapter_get(a, "brief"), "of my own");
+	adapter_free(a);
+	put("config/stepbox/adapters/databases/sqlite.yaml", "name: sqlite\nbrief: b\nurl: u\nlok: l\n");
+	assert_null(adapter_load_database("sqlite", &err));
+	assert_non_null(strstr(err.msg, "databases/sqlite.yaml:4:1: lok: no such key; did you mean look?"));
+	AUTO_FREE char *dir = xasprintf("%s/config/stepbox/adapters", home);
+	assert_int_equal(fs_remove_tree(dir, &err), 0);
+}
+
 static void test_walk_of_overrides(void **state)
 {
 	(void)state;
@@ -310,7 +399,7 @@ static void test_applied_and_current(void **state)
 	json_decref(keep);
 }
 
-/* Makes the files in a fresh checkout and asks what is used there. */
+/* Makes the files ("PATH" or "PATH=TEXT") in a fresh checkout and asks what is used there. */
 static void expect_found(const char *const *files, const char *tool, const char *why)
 {
 	struct err err = ERR_INIT;
@@ -320,8 +409,10 @@ static void expect_found(const char *const *files, const char *tool, const char 
 	assert_int_equal(fs_remove_tree(checkout, &err), 0);
 	assert_int_equal(fs_mkdirs(checkout, 0700, &err), 0);
 	for (; *files; files++) {
-		AUTO_FREE char *path = xasprintf("check[o]ut */%s", *files);
-		put(path, "");
+		const char *equals = strchr(*files, '=');
+		size_t len = equals ? (size_t)(equals - *files) : strlen(*files);
+		AUTO_FREE char *path = xasprintf("check[o]ut */%.*s", (int)len, *files);
+		put(path, equals ? equals + 1 : "");
 	}
 	int rc = adapter_detect(checkout, found, seen, &err);
 	if (rc < 0)
@@ -350,6 +441,110 @@ static void test_detect(void **state)
 	put_tool("mine", MINIMAL "detect: alembic.ini\nrank: 1\n");
 	expect_found(FILES("alembic.ini"), "mine", "alembic.ini");
 	remove_tool("mine");
+}
+
+static void expect_starter(const char *tool, const char *found, const char *wanted);
+
+#define GOOSE   "-- +goose Up\nCREATE TABLE a (x);\n-- +goose Down\n"
+#define DBMATE  "-- migrate:up\n-- migrate:down\n"
+#define TYPEORM "import { DataSource } from 'typeorm'\nexport const AppDataSource = new DataSource({})\n"
+
+/* The layouts of real projects, and those that look alike. */
+static void test_detect_layouts(void **state)
+{
+	(void)state;
+	expect_found(FILES("config/application.rb=class A < Rails::Application", "db/migrate/1_a.rb", "package.json",
+			   "db/migrate/old.sql"),
+		     "rails", "config/application.rb");
+	expect_found(FILES("db/migrate/1_a.rb=class A < ActiveRecord::Migration[7.0]"), "rails", "db/migrate/1_a.rb");
+	expect_found(FILES("bin/rails", "Rakefile"), NULL, "");
+	expect_found(FILES("prisma/schema.prisma", "prisma/migrations/1_a/migration.sql"), "prisma",
+		     "prisma/schema.prisma");
+	expect_found(FILES("apps/web/prisma/schema.prisma"), "prisma", "apps/web/prisma/schema.prisma");
+	static const char *const knexfiles[] = {"knexfile.js", "knexfile.ts", "knexfile.cjs", "knexfile.mjs",
+						"api/knexfile.ts"};
+	for (size_t i = 0; i < ARRAY_SIZE(knexfiles); i++)
+		expect_found(FILES(knexfiles[i], "migrations/1_a.js", "migrations/1_a.sql"), "knex", knexfiles[i]);
+	expect_found(FILES(".sequelizerc", "migrations/1-a.js"), "sequelize", ".sequelizerc");
+	expect_found(FILES("migrations/1-a.js=up: (queryInterface) => 1", "package.json={\"sequelize\": 1}"),
+		     "sequelize", "migrations/1-a.js");
+	expect_found(FILES("migrations/1-a.js=up: (queryInterface) => 1", "package.json={}"), NULL, "");
+	expect_found(FILES("src/data-source.ts=" TYPEORM, "src/migrations/1-A.ts"), "typeorm", "src/data-source.ts");
+	expect_found(FILES("src/db/a.ts", "src/db/connection.ts=" TYPEORM, "package.json={\"typeorm\": 1}"), "typeorm",
+		     "src/db/connection.ts");
+	expect_found(FILES("src/db/connection.ts=" TYPEORM, "package.json={}"), NULL, "");
+	expect_found(FILES("flyway.toml", "migrations/V1__a.sql"), "flyway", "migrations/V1__a.sql");
+	expect_found(FILES("conf/flyway.toml", "db/x.sql"), "flyway", "conf/flyway.toml");
+	expect_found(FILES("src/main/resources/db/migration/V1.1__a.sql", "pom.xml"), "flyway",
+		     "src/main/resources/db/migration/V1.1__a.sql");
+	expect_found(FILES("migrations/V1__a.sql", "migrations/U1__a.sql"), "flyway", "migrations/V1__a.sql");
+	expect_found(FILES("liquibase.properties", "changelog.xml"), "liquibase", "liquibase.properties");
+	expect_found(FILES("src/main/resources/db/changelog/001.xml=<databaseChangeLog",
+			   "src/main/resources/db/changelog/db.changelog-master.yaml=databaseChangeLog:"),
+		     "liquibase", "src/main/resources/db/changelog/db.changelog-master.yaml");
+	expect_found(FILES("CHANGELOG.md", "changelog.txt=we fixed things"), NULL, "");
+	expect_found(FILES("internal/migrations/00001_a.sql=" GOOSE, "go.mod=github.com/golang-migrate/migrate"),
+		     "goose", "internal/migrations/00001_a.sql");
+	expect_found(FILES("db/migrations/1_a.sql=" DBMATE), "dbmate", "db/migrations/1_a.sql");
+	expect_found(FILES("migrations/1_a.sql=-- the first\n" DBMATE, "Cargo.toml=sqlx = 1"), "dbmate",
+		     "migrations/1_a.sql");
+	expect_found(FILES("migrations/1_a.up.sql", "migrations/1_a.down.sql"), "plain-sql", "migrations/1_a.down.sql");
+	expect_found(FILES("migrations/1_a.up.sql", "go.mod=require github.com/golang-migrate/migrate/v4 v4.19.1"),
+		     "golang-migrate", "migrations/1_a.up.sql");
+	expect_found(
+		FILES("db/migrations/1_a.up.sql", "Makefile=up:\n\tmigrate -path db/migrations -database $(DB) up"),
+		"golang-migrate", "db/migrations/1_a.up.sql");
+	expect_found(FILES("migrations/1_a.up.sql", "Cargo.toml=[dependencies]\nsqlx = \"0.8\"\n"), "sqlx",
+		     "migrations/1_a.up.sql");
+	expect_found(FILES("api/migrations/1_a.sql", "api/Cargo.toml=[dependencies.sqlx]\n"), "sqlx",
+		     "api/migrations/1_a.sql");
+	expect_found(FILES("diesel.toml", "migrations/2018_a/up.sql", "Cargo.toml=sqlx = 1"), "diesel", "diesel.toml");
+	expect_found(FILES("migrations/2018-01-01-000000_a/up.sql", "Cargo.toml=diesel = \"2\"\n"), "diesel",
+		     "migrations/2018-01-01-000000_a/up.sql");
+	expect_found(FILES("mix.exs", "priv/repo/migrations/1_a.exs"), "ecto", "priv/repo/migrations/1_a.exs");
+	expect_found(FILES("mix.exs", "apps/shop/priv/repo/migrations/1_a.exs"), "ecto",
+		     "apps/shop/priv/repo/migrations/1_a.exs");
+	expect_found(FILES("config/packages/doctrine_migrations.yaml", "migrations/Version1.php"), "doctrine",
+		     "config/packages/doctrine_migrations.yaml");
+	expect_found(FILES("migrations.php=return ['migrations_paths' => []];"), "doctrine", "migrations.php");
+	expect_found(FILES("src/Migrations/Version1.php=use Doctrine\\Migrations\\AbstractMigration;"), "doctrine",
+		     "src/Migrations/Version1.php");
+	expect_found(FILES("phinx.yml", "db/migrations/1_a.php"), "phinx", "phinx.yml");
+	expect_found(FILES("db/migrations/1_a.php=use Phinx\\Migration\\AbstractMigration;"), "phinx",
+		     "db/migrations/1_a.php");
+}
+
+/* What is not read, because it is no regular file or too big, says nothing. */
+static void test_detect_unreadable(void **state)
+{
+	(void)state;
+	AUTO_FREE char *big = xasprintf("migrations/1.sql=%*s\n" DBMATE, 300 << 10, "");
+	expect_found(FILES(big), "plain-sql", "migrations/1.sql");
+	expect_found(FILES("db/migrations/dir.sql/inside", "db/migrations/2.sql=" DBMATE), "dbmate",
+		     "db/migrations/2.sql");
+}
+
+static void test_detect_of_a_user(void **state)
+{
+	(void)state;
+	put_tool("mine", MINIMAL
+		 "rank: 1\ndetect:\n  - {file: 'db/*/x', text: '^a', beside: y, beside_text: 'b$', up: 1}\n"
+		 "starter: 'migrations: {tool: mine, directory: FOUND_DIR, file: FOUND_FILE, root: FOUND_ROOT}'\n");
+	expect_found(FILES("db/1/x=b", "db/2/x=c\nab", "y=a\nab\n"), "mine", "db/2/x");
+	expect_found(FILES("db/2/x=ca", "y=ab"), NULL, "");
+	expect_found(FILES("db/2/x=a", "y=ba"), NULL, "");
+	expect_found(FILES("db/2/x=a"), NULL, "");
+	expect_starter("mine", "db/2/x", "directory: db, file: db/2/x, root: db}");
+	remove_tool("mine");
+	expect_bad(MINIMAL "detect: [{text: a}]\n", "detect: file: missing");
+	expect_bad(MINIMAL "detect: [{file: a, txt: a}]\n", "txt: no such key; did you mean text?");
+	expect_bad(MINIMAL "detect: [{file: a, text: '('}]\n", "detect: text: ");
+	expect_bad(MINIMAL "detect: [{file: ../a}]\n", "a path below the checkout");
+	expect_bad(MINIMAL "detect: [{file: a, beside: /b}]\n", "a path below the checkout");
+	expect_bad(MINIMAL "detect: [{file: a, beside_text: b}]\n", "beside is missing");
+	expect_bad(MINIMAL "detect: [{file: a, up: -1}]\n", "detect: up: ");
+	expect_bad(MINIMAL "detect: [{file: [a]}]\n", "detect: file: a text");
+	expect_bad(MINIMAL "tested: a\nuntested: b\n", "untested: and yet tested?");
 }
 
 static void expect_starter(const char *tool, const char *found, const char *wanted)
@@ -383,6 +578,14 @@ static void test_starter(void **state)
 	expect_starter("sqlalchemy-migrate", NULL, "  repository: migrate_repo\n");
 	expect_starter("nova-manage", "nova/db/main/alembic.ini", "connection = ${database.url}\n");
 	expect_starter("django", "manage.py", "  directory: .\n");
+	expect_starter("prisma", "prisma/schema.prisma", "  directory: .\n");
+	expect_starter("prisma", "apps/web/prisma/schema.prisma", "  directory: apps/web\n");
+	expect_starter("sequelize", "api/migrations/1.js", "  directory: api\n");
+	expect_starter("sequelize", "api/.sequelizerc", "  directory: api\n");
+	expect_starter("ecto", "apps/shop/priv/repo/migrations/1_a.exs", "  directory: apps/shop\n");
+	expect_starter("typeorm", "src/db/source.ts", "  data_source: src/db/source.ts\n");
+	expect_starter("typeorm", NULL, "  data_source: src/data-source.js\n");
+	expect_starter("knex", "knexfile.ts", "  directory: .\n");
 }
 
 static int set_up(void **state)
@@ -497,18 +700,15 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--write") == 0)
 		return write_snippets(argc - 2, argv + 2);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bundled_load),
-		cmocka_unit_test(test_server_vars),
-		cmocka_unit_test(test_bad_files),
-		cmocka_unit_test(test_unknown_names),
-		cmocka_unit_test(test_user_file_wins),
-		cmocka_unit_test(test_override),
-		cmocka_unit_test(test_database_vars),
-		cmocka_unit_test(test_walk),
-		cmocka_unit_test(test_walk_of_overrides),
-		cmocka_unit_test(test_applied_and_current),
-		cmocka_unit_test(test_detect),
-		cmocka_unit_test(test_starter),
+		cmocka_unit_test(test_bundled_load),        cmocka_unit_test(test_server_vars),
+		cmocka_unit_test(test_bad_files),           cmocka_unit_test(test_unknown_names),
+		cmocka_unit_test(test_user_file_wins),      cmocka_unit_test(test_override),
+		cmocka_unit_test(test_database_vars),       cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_all_pairs),           cmocka_unit_test(test_urls),
+		cmocka_unit_test(test_database_of_a_user),  cmocka_unit_test(test_walk_of_overrides),
+		cmocka_unit_test(test_applied_and_current), cmocka_unit_test(test_detect),
+		cmocka_unit_test(test_detect_layouts),      cmocka_unit_test(test_detect_unreadable),
+		cmocka_unit_test(test_detect_of_a_user),    cmocka_unit_test(test_starter),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
