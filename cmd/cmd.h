@@ -42,7 +42,7 @@ struct cmd {
 
 extern const struct cmd cmd_attach, cmd_bisect, cmd_compare, cmd_diff, cmd_doctor, cmd_down, cmd_gc, cmd_init, cmd_log,
 	cmd_ls, cmd_plan, cmd_run, cmd_schema, cmd_show, cmd_ssh, cmd_ssh_config, cmd_step, cmd_up, cmd_extend,
-	cmd_completion, cmd_versions;
+	cmd_completion, cmd_versions, cmd_learn;
 
 /* All commands, NULL-terminated. */
 extern const struct cmd *const cmds[];

@@ -22,9 +22,9 @@
 #endif
 
 const struct cmd *const cmds[] = {
-	&cmd_init,   &cmd_plan, &cmd_versions, &cmd_run,    &cmd_up,         &cmd_step,   &cmd_ls,  &cmd_show,
-	&cmd_log,    &cmd_diff, &cmd_compare,  &cmd_bisect, &cmd_schema,     &cmd_attach, &cmd_ssh, &cmd_ssh_config,
-	&cmd_extend, &cmd_down, &cmd_gc,       &cmd_doctor, &cmd_completion, NULL,
+	&cmd_init,  &cmd_plan,   &cmd_versions, &cmd_run,    &cmd_up,     &cmd_step,       &cmd_ls,  &cmd_show,
+	&cmd_log,   &cmd_diff,   &cmd_compare,  &cmd_bisect, &cmd_schema, &cmd_attach,     &cmd_ssh, &cmd_ssh_config,
+	&cmd_learn, &cmd_extend, &cmd_down,     &cmd_gc,     &cmd_doctor, &cmd_completion, NULL,
 };
 
 /* Every command's own table is parsed together with these; its context lies behind them, aligned for anything. */

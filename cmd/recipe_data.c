@@ -83,7 +83,7 @@ static int check_seed(struct recipe *r, struct err *err)
 	    check_number(r, "seed", 1000000, &r->seed, err) < 0 || (before && check_before(r, before, err) < 0) ||
 	    (skip && check_skip(r, skip, err) < 0))
 		return -1;
-	if (r->seed_rows > 0 && !adapter_get(r->db_adapter, "columns"))
+	if (r->seed_rows > 0 && !adapter_get(r->db_adapter, "columns") && !adapter_get(r->db_adapter, "model"))
 		return yaml_err(&r->y, "/seed/rows", err,
 				"rows: tables of %s cannot be filled by themselves; use before:", r->engine);
 	return 0;
@@ -194,6 +194,21 @@ static void assign(struct buf *out, const char *name, const char *value)
 	buf_addc(out, '\n');
 }
 
+/* What the tables look like: by the engine's own query, or from the description that its look has made. */
+static int add_columns(const struct recipe *r, const json_t *vars, struct buf *out, struct err *err)
+{
+	AUTO_BUF awk = buf_make(BUF_TEXT_MAX);
+	const char *own = adapter_get(r->db_adapter, "columns");
+	if (own)
+		return template_fill(out, own, vars, err) < 0 ? err_ctx(err, "database %s: columns", r->engine) : 0;
+	if (template_file("tasks/columns.awk", &awk, err) < 0)
+		return -1;
+	buf_adds(out, "awk ");
+	text_shell_quote(out, awk.data);
+	buf_adds(out, " \"$STEPBOX_DIR/model\"");
+	return 0;
+}
+
 static int add_generator(const struct recipe *r, const json_t *vars, struct plan_walk *w, json_t *keep, struct err *err)
 {
 	AUTO_BUF awk = buf_make(BUF_TEXT_MAX);
@@ -214,9 +229,9 @@ static int add_generator(const struct recipe *r, const json_t *vars, struct plan
 	assign(&out, "SKIP", skip.data);
 	assign(&out, "FILL_AWK", awk.data);
 	buf_adds(&out, "columns() {\n");
-	if (template_fill(&out, adapter_get(r->db_adapter, "columns"), vars, err) < 0)
-		return err_ctx(err, "database %s: columns", r->engine);
-	buf_addf(&out, "}\nsql_each() {\n\t%s\n}\n", text_of(vars, "database.sql_each"));
+	if (add_columns(r, vars, &out, err) < 0)
+		return -1;
+	buf_addf(&out, "\n}\nsql_each() {\n\t%s\n}\n", text_of(vars, "database.sql_each"));
 	if (template_file("tasks/seed.sh", &out, err) < 0)
 		return -1;
 	w->seed = keep_text(keep, out.data);

@@ -181,3 +181,9 @@ enum loss limits_loss(const struct limits *l, const char *version)
 			return LOSS_ALLOW;
 	return l ? l->loss : LOSS_FIND;
 }
+
+int64_t percentile(const int64_t *sorted, size_t n, int64_t p)
+{
+	size_t rank = ((size_t)p * n + 99) / 100;
+	return sorted[rank > 0 ? rank - 1 : 0];
+}

@@ -38,4 +38,8 @@ enum loss limits_loss(const struct limits *l, const char *version);
  * cut. */
 bool version_is(const char *name, const char *version);
 
+/* The p-th percentile (1 … 100) of n > 0 numbers in rising order, by nearest rank: the smallest of them that at least p
+ * percent are not above. */
+int64_t percentile(const int64_t *sorted, size_t n, int64_t p);
+
 #endif

@@ -47,7 +47,7 @@ char *plan_wiped(size_t n, const char *command);
  *   STATE     a directory of the adapter's own on the box that lives as long as the box
  *   SAVE      (save, restore) a directory
  *
- * In the run's directory STEPBOX_DIR seed finds `counts` as they are, and leaves "table<TAB>message" lines of what it
+ * In the run's directory STEPBOX_DIR seed finds `counts` as they are and, where the look makes one, `model`; it leaves "table<TAB>message" lines of what it
  * could not fill in `unfilled`. */
 struct plan_walk {
 	const char *tool, *engine;  /* names, for people */

@@ -830,6 +830,7 @@ fill() { # N
 	# What could not be filled is tried again when the schema is another one.
 	if [ -n "$walk_seed" ] && [ -n "$empty" ] && [ "$dump_sha $empty" != "$tried" ]; then
 		cp "$look/counts" counts || full
+		[ -z "$model_before" ] || cp "$model_before" model || full
 		rm -f unfilled
 		fill_by "$1" seed "$LOOK_SECONDS"
 		tried="$dump_sha $empty"

@@ -83,6 +83,8 @@ END {
 	preamble()
 	for (i = 1; i <= n_order; i++)
 		fill(order[i])
+	if (engine == "mariadb")
+		say("COMMIT;")
 	if (map != "")
 		close(map)
 }
@@ -127,6 +129,12 @@ function quoted(s) {
 	}
 	gsub(/"/, "\"\"", s)
 	return "\"" s "\""
+}
+
+# On PostgreSQL a table has its schema in front unless that is "public".
+function quoted_table(s,    dot) {
+	dot = engine == "postgresql" ? index(s, ".") : 0
+	return dot ? quoted(substr(s, 1, dot - 1)) "." quoted(substr(s, dot + 1)) : quoted(s)
 }
 
 # 0 … 4294967295 of a text: multiplications stay below 2^53.
@@ -189,6 +197,7 @@ function family_of(s) {
 	if (s ~ /json/) return "json"
 	if (s ~ /uuid/) return "uuid"
 	if (s ~ /^bit/) return "bit"
+	if (s ~ /^inet6/) return "inet6"
 	if (s ~ /^(inet|cidr)/) return "inet"
 	if (s ~ /^macaddr/) return "mac"
 	if (s ~ /xml/) return "xml"
@@ -308,7 +317,9 @@ function read_checks(t, s,    n, i, j, c, word) {
 				;
 			if (token[j] == "[")
 				read_list(t, c, j + 1, n)
-		} else if (word == "BETWEEN" && kind[j + 1] == "number" && kind[j + 3] == "number") {
+		} else if (word == "=" && (kind[j + 1] == "string" || kind[j + 1] == "number") && token[j + 2] != "|")
+			read_list(t, c, j + 1, j + 1)
+		else if (word == "BETWEEN" && kind[j + 1] == "number" && kind[j + 3] == "number") {
 			bound(t, c, ">=", token[j + 1] + 0)
 			bound(t, c, "<=", token[j + 3] + 0)
 		} else if ((word == "<" || word == "<=" || word == ">" || word == ">=") && kind[j + 1] == "number")
@@ -351,6 +362,28 @@ function read_length(t, c, op, n) {
 
 # --- order, and how many rows ---
 
+function may_be_null(t, key,    i) {
+	for (i = 1; i <= f_n[t, key]; i++)
+		if (notnull[t, at[t, f_col[t, key, i]]])
+			return 0
+	return 1
+}
+
+# Whether rows of p must have rows of t, by way of columns that cannot be NULL.
+function needs(p, t,    k, q) {
+	if (p == t)
+		return 1
+	if (p in seen)
+		return 0
+	seen[p] = 1
+	for (k = 1; k <= n_f[p]; k++) {
+		q = f_parent[p, f_key[p, k]]
+		if (q != p && q in prepared && !may_be_null(p, f_key[p, k]) && needs(q, t))
+			return 1
+	}
+	return 0
+}
+
 # Parents first. In a circle a column that may be NULL is; else the checking is put off.
 function visit(t,    k, p) {
 	if (t in state)
@@ -360,7 +393,14 @@ function visit(t,    k, p) {
 		p = f_parent[t, f_key[t, k]]
 		if (p == t || !(p in prepared))
 			continue
-		if (state[p] == 1)
+		if (may_be_null(t, f_key[t, k]) && !(p in state)) {
+			split("", seen)
+			if (needs(p, t)) {
+				circle[t, f_key[t, k]] = 1
+				continue
+			}
+		}
+		if ((p in state) && state[p] == 1)
 			circle[t, f_key[t, k]] = 1
 		else
 			visit(p)
@@ -534,6 +574,7 @@ function value(t, c, i, style,    k, h, f, n, l) {
 	if (f == "year") return 2000 + k % 100 ""
 	if (f == "interval") return "'" k " minutes'"
 	if (f == "inet") return "'192.0." int(k / 250) % 250 "." (1 + k % 250) "'"
+	if (f == "inet6") return sprintf("'2001:db8::%x'", k + 1)
 	if (f == "mac") return sprintf("'02:00:00:00:%02x:%02x'", int(k / 256) % 256, k % 256)
 	if (f == "array") return "'{}'"
 	if (f == "range") return "'empty'"
@@ -605,7 +646,7 @@ function reference(t, c, i, style,    key, p, to, k, cnt, j, by) {
 	by = ""
 	for (j = 1; j <= f_n[t, key]; j++)
 		by = by (j > 1 ? ", " : "") quoted(f_to[t, key, j])
-	return "(SELECT " quoted(to) " FROM " quoted(p) " ORDER BY " by " LIMIT 1 OFFSET " k % cnt ")"
+	return "(SELECT " quoted(to) " FROM " quoted_table(p) " ORDER BY " by " LIMIT 1 OFFSET " k % cnt ")"
 }
 
 # To the row before in the same table, as trees do; the first row is nobody's child, or its own.
@@ -628,11 +669,13 @@ function say(s) {
 
 function preamble() {
 	if (engine == "sqlite")
-		say("PRAGMA foreign_keys = ON;")
+		say("PRAGMA foreign_keys = ON; PRAGMA synchronous = OFF;")
 	if (engine == "sqlite")
 		say(".timeout 5000")
 	if (engine == "mariadb")
-		say("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO');")
+		say("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO'); SET autocommit = 0;")
+	if (engine == "postgresql")
+		say("SET synchronous_commit = off;")
 }
 
 function row(t, i, style,    c, s, n) {
@@ -643,7 +686,7 @@ function row(t, i, style,    c, s, n) {
 	return s
 }
 
-function fill(t,    c, head, n, i, style, s, many) {
+function fill(t,    c, head, n, i, style, s, many, first) {
 	off = 0
 	head = ""
 	for (c = 1; c <= n_cols[t]; c++)
@@ -653,20 +696,22 @@ function fill(t,    c, head, n, i, style, s, many) {
 	if (n == 0) {
 		head = engine == "mariadb" ? "() VALUES ()" : "DEFAULT VALUES"
 		for (i = 0; i < will[t]; i++)
-			put(t, "INSERT INTO " quoted(t) " " head ";")
+			put(t, "INSERT INTO " quoted_table(t) " " head ";")
 		return
 	}
-	head = "INSERT INTO " quoted(t) " (" head ")" overriding[t] " "
+	head = "INSERT INTO " quoted_table(t) " (" head ")" overriding[t] " "
 	if (many) {
 		for (i = 0; i < will[t]; i++)
 			s = s (i ? ", (" : "(") row(t, i, 0) ")"
 		put(t, head "VALUES " s ";")
 		return
 	}
+	first = line + 1
 	for (style = 0; style < 4; style++)
 		for (i = 0; i < will[t]; i++)
 			put(t, head "SELECT " row(t, i, style) (engine == "mariadb" ? " FROM DUAL" : "") \
-				" WHERE (SELECT count(*) FROM " quoted(t) ") < " will[t] ";")
+				" WHERE (SELECT count(*) FROM " quoted_table(t) ") < " will[t] ";")
+	say("SELECT 'STEPBOX-EMPTY " first "'" (engine == "mariadb" ? " FROM DUAL" : "") " WHERE NOT EXISTS (SELECT 1 FROM " quoted_table(t) ");")
 }
 
 function put(t, s) {
