@@ -78,17 +78,20 @@ static int text_diff(const struct side *a, const struct side *b, struct buf *out
 	return diff_text(a->dump.data, a->dump.len, a->label, b->dump.data, b->dump.len, b->label, out, err);
 }
 
-/* Above the text: which two, and how they differ, each line a comment to tools that read diffs. */
-static void print_words(const struct side *a, const struct side *b, const struct schema_changes *cs, bool all)
+/* Which two, and how they differ; above a text diff each line is a comment to tools that read diffs. */
+static void print_words(const struct side *a, const struct side *b, const struct schema_changes *cs, bool all,
+			bool above_text)
 {
 	AUTO_BUF words = buf_make(BUF_TEXT_MAX);
-	buf_addf(&words, "%s (%s) → %s (%s): ", a->label, a->run.engine, b->label, b->run.engine);
+	bool same = same_engine(a, b);
+	buf_addf(&words, "%s%s%s%s → %s (%s): ", a->label, same ? "" : " (", same ? "" : a->run.engine, same ? "" : ")",
+		 b->label, b->run.engine);
 	schema_changes_summary(cs, &words);
 	buf_addc(&words, '\n');
 	difftext_lines(cs, all, 2, &words);
 	for (const char *p = words.data; *p;) {
 		size_t n = strcspn(p, "\n");
-		printf("# %.*s\n", (int)n, p);
+		printf("%s%.*s\n", above_text ? "# " : "", (int)n, p);
 		p += n + (p[n] == '\n');
 	}
 }
@@ -132,7 +135,7 @@ static int compare_structure(struct cmd_ctx *c, const struct side *a, const stru
 	if (text < 0)
 		return -1;
 	if (text || cs->n || cs->n_skipped || cs->ignored || !same_engine(a, b))
-		print_words(a, b, cs, c->globals->verbose);
+		print_words(a, b, cs, c->globals->verbose, text > 0);
 	print_text(&out);
 	return schema_changes_differ(cs);
 }
