@@ -115,5 +115,7 @@ void *schema_room(void *items, size_t n, size_t size);
 
 /* The reader of SQLite dumps. 0/-1 (ERR_STEP). */
 int schema_read_sqlite(struct schema *s, const char *dump, size_t len, struct err *err) MUST_USE;
+/* The same, but SQLite is asked about every table: what the reading of texts is tested against. Sorted. */
+int schema_ask_sqlite(struct schema *s, const char *dump, size_t len, struct err *err) MUST_USE;
 
 #endif

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* A SQLite dump → struct schema.
  *
- * How it works: the dump is cut into statements. Those that create tables and indexes are written as rows into the
- * catalogue of an empty database in memory, and SQLite is made to load that catalogue: so each is parsed once and
- * nothing is ever run (CREATE runs several statements of SQLite's own and takes five times as long). What SQLite made
- * of them is read back through its table-valued pragmas; a part of the dump at a time. While it loads, SQLite does not
- * ask for functions and collations of the application's own. Views, triggers and virtual tables are not loaded; they
- * are compared by text. What the pragmas do not tell (checks, generated expressions, conflict clauses, deferred keys)
- * is found in the text of CREATE TABLE. A statement SQLite does not take is kept as an object that is not modelled: it
- * is never silently equal. */
+ * How it works: the dump is cut into statements. Tables and indexes are read from their text when every token of it is
+ * understood (schema_ddl.h): that is a few microseconds each. What is not understood is put to SQLite: written as rows
+ * into the catalogue of an empty database in memory, which SQLite is made to load: so each is parsed once and nothing
+ * is ever run. What SQLite made of them is read back through its table-valued pragmas; a part of the dump at a time.
+ * While it loads, SQLite does not ask for functions and collations of the application's own. What the pragmas do not
+ * tell (checks, generated expressions, conflict clauses, deferred keys) is found in the text of CREATE TABLE; such a
+ * table is marked with the place that was not understood. A statement SQLite does not take either is kept as an object
+ * that is not modelled: it is never silently equal. Views, triggers and virtual tables are compared by text. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/clock.h"
+#include "migrations/schema_check.h"
+#include "migrations/schema_ddl.h"
 #include "migrations/schema_lex.h"
 #include "migrations/schema_model.h"
 
 /* Some checks of SQLite's parser are quadratic in the constraints of a table, so no statement may be very long. */
 #define MAX_STATEMENT  (128 << 10)
-#define MAX_DUMP       ((size_t)16 << 20)
+#define MAX_DUMP       ((size_t)64 << 20)
 #define BATCH_BYTES    (64 << 10) /* of SQL that is loaded at a time: SQLite finds names in short lists */
 #define MAX_INDEXES    2000       /* of one table */
 #define MAX_KEYS       500        /* foreign keys of one table */
@@ -32,20 +34,23 @@ struct reader {
 	sqlite3 *db;
 	mono_ms deadline;
 	bool exhausted;
+	bool ask;                         /* SQLite, about every table */
 	struct sql_statement *statements; /* in order of the dump */
 	size_t n_statements;
 	struct named {
 		const char *name;
 		const struct sql_statement *st;
-		size_t at;     /* so that of two with one name the first comes first */
-		bool done;     /* found in the catalogue, or kept as not modelled */
-	} * tables, *of_table; /* all tables by their names; all indexes by their tables' names; sorted */
+		size_t at;       /* so that of two with one name the first comes first */
+		bool done;       /* read, or kept as not modelled */
+		const char *why; /* the place that was not understood */
+	} * tables, *of_table;   /* all tables by their names; all indexes by their tables' names; sorted */
 	size_t n_tables, n_of_table;
 	struct named *created; /* indexes of this batch, by their own name, sorted before they are read */
 	size_t n_created;
 	sqlite3_stmt *insert, *columns, *indexes, *parts, *fks;
 	size_t most_indexes; /* of one table */
 	struct buf text;     /* scratch */
+	struct buf whole;    /* the statements of a table */
 };
 
 static void reader_finish(struct reader *r)
@@ -61,6 +66,7 @@ static void reader_finish(struct reader *r)
 	free(r->of_table);
 	free(r->created);
 	buf_finish(&r->text);
+	buf_finish(&r->whole);
 }
 
 /* ---- a database whose catalogue can be written ---- */
@@ -169,11 +175,15 @@ static bool is_one(const struct sql_statement *st)
 	return true;
 }
 
+static bool fits(const struct sql_statement *st)
+{
+	return st->len < MAX_STATEMENT && !memchr(st->s, '\0', st->len) && has_body(st) && is_one(st);
+}
+
 /* Writes a row of the catalogue, or keeps the statement as not modelled: whether it was written. */
 static bool take(struct reader *r, const struct sql_statement *st, const char *name, const char *table, int page)
 {
-	bool fits = st->len < MAX_STATEMENT && !memchr(st->s, '\0', st->len) && has_body(st) && is_one(st);
-	if (!fits) {
+	if (!fits(st)) {
 		add_object(r, st);
 		return false;
 	}
@@ -235,6 +245,93 @@ static void take_table(struct reader *r, struct named *t)
 			continue;
 		*SCHEMA_ADD(r->created, r->n_created) = (struct named){.name = name, .st = ix->st};
 	}
+}
+
+/* ---- read from the text ---- */
+
+static void add_text(struct reader *r, const struct sql_statement *st)
+{
+	if (r->whole.len)
+		buf_addc(&r->whole, '\n');
+	sql_normalise(st->s, st->len, &r->whole);
+}
+
+/* The indexes of a table: from find_name() on as long as this is not NULL. */
+static struct named *index_of(struct reader *r, struct named *ix, const char *table)
+{
+	bool is = ix && ix < r->of_table + r->n_of_table && strcasecmp(ix->name, table) == 0;
+	return is ? ix : NULL;
+}
+
+static const char *whole_text(struct reader *r, const struct sql_statement *st, const char *table)
+{
+	buf_reset(&r->whole);
+	add_text(r, st);
+	struct named *ix = find_name(r->of_table, r->n_of_table, table);
+	for (; (ix = index_of(r, ix, table)); ix++)
+		add_text(r, ix->st);
+	return schema_str(r->schema, r->whole.data);
+}
+
+/* A table with all its indexes, or nothing and the place that is not understood. */
+static bool read_text(struct reader *r, struct named *named)
+{
+	struct schema *s = r->schema;
+	struct table t;
+	named->why = named->st->s;
+	if (!fits(named->st) || !ddl_read_table(s, named->st, &t, &r->text, &named->why))
+		return false;
+	struct named *first = find_name(r->of_table, r->n_of_table, t.name);
+	for (struct named *ix = first; (ix = index_of(r, ix, t.name)); ix++) {
+		named->why = ix->st->s;
+		if (!fits(ix->st) || t.n_indexes >= MAX_INDEXES ||
+		    !ddl_read_index(s, ix->st, &t, &r->text, &named->why)) {
+			ddl_clear_table(&t);
+			return false;
+		}
+	}
+	for (struct named *ix = first; (ix = index_of(r, ix, t.name)); ix++)
+		ix->done = true;
+	t.text = whole_text(r, named->st, t.name);
+	*SCHEMA_ADD(s->tables, s->n_tables) = t;
+	return true;
+}
+
+/* All that are understood. There is one of a name; a second one is kept as text. Whether any is left to SQLite. */
+static bool read_texts(struct reader *r)
+{
+	bool left = false;
+	for (size_t i = 0; i < r->n_tables && !exhausted(r); i++) {
+		struct named *t = &r->tables[i];
+		t->why = t->st->s;
+		t->done = i > 0 && by_name(t - 1, t) == 0;
+		if (t->done)
+			add_object(r, t->st);
+		else
+			t->done = !r->ask && read_text(r, t);
+		left |= !t->done;
+	}
+	return left;
+}
+
+/* What was not understood of a table or of one of its indexes: up to the end of that statement. */
+static void mark(struct reader *r, struct table *t, const struct named *named)
+{
+	const char *end = named->why;
+	for (size_t low = 0, high = r->n_statements; low < high;) {
+		size_t mid = low + (high - low) / 2;
+		const struct sql_statement *st = &r->statements[mid];
+		if (named->why < st->s) {
+			high = mid;
+		} else {
+			low = mid + 1;
+			end = st->s + st->len;
+		}
+	}
+	check_fail(r->schema, t, "", named->why, end);
+	if (t->unmodelled[0] == '\0')
+		t->unmodelled = "its end";
+	t->text = whole_text(r, named->st, t->name);
 }
 
 /* ---- what only the text tells ---- */
@@ -662,6 +759,7 @@ static void read_table(struct reader *r, const struct named *c)
 		read_foreign_keys(r, t, &b);
 	free(b.references);
 	free(b.uniques);
+	mark(r, t, c);
 }
 
 struct parent {
@@ -749,20 +847,17 @@ static void sort_out(struct reader *r)
 	}
 }
 
-/* Loads the tables from *next on, as many as make a batch. There is one of a name; a second one is kept as text. */
+/* Loads the tables from *next on, as many as make a batch. */
 static void load_batch(struct reader *r, size_t *next)
 {
 	sqlite3_exec(r->db, "BEGIN; DELETE FROM sqlite_master", NULL, NULL, NULL);
 	size_t bytes = 0;
 	for (; *next < r->n_tables && bytes < BATCH_BYTES; ++*next) {
 		struct named *t = &r->tables[*next];
+		if (t->done)
+			continue;
 		bytes += t->st->len;
-		if (*next > 0 && by_name(t - 1, t) == 0) {
-			add_object(r, t->st);
-			t->done = true;
-		} else {
-			take_table(r, t);
-		}
+		take_table(r, t);
 	}
 	/* What SQLite knew of the catalogue is forgotten, and what it cannot read of the new one is left out. */
 	sqlite3_exec(r->db, "COMMIT; PRAGMA writable_schema = RESET; PRAGMA writable_schema = ON", NULL, NULL, NULL);
@@ -792,11 +887,9 @@ static void read_batch(struct reader *r, size_t from, size_t to)
 		sqlite3_reset(open[i]);
 }
 
-static int read_all(struct reader *r, const char *dump, size_t len, struct err *err)
+/* What the text did not tell. */
+static int ask_sqlite(struct reader *r, struct err *err)
 {
-	if (split(r, dump, len, err) < 0)
-		return -1;
-	sort_out(r);
 	if (open_memory(r, err) < 0 || prepare_reading(r, err) < 0)
 		return -1;
 	for (size_t next = 0; next < r->n_tables && !exhausted(r);) {
@@ -804,6 +897,16 @@ static int read_all(struct reader *r, const char *dump, size_t len, struct err *
 		load_batch(r, &next);
 		read_batch(r, from, next);
 	}
+	return 0;
+}
+
+static int read_all(struct reader *r, const char *dump, size_t len, struct err *err)
+{
+	if (split(r, dump, len, err) < 0)
+		return -1;
+	sort_out(r);
+	if (read_texts(r) && ask_sqlite(r, err) < 0)
+		return -1;
 	for (size_t i = 0; i < r->n_of_table; i++)
 		if (!r->of_table[i].done)
 			add_object(r, r->of_table[i].st);
@@ -813,11 +916,29 @@ static int read_all(struct reader *r, const char *dump, size_t len, struct err *
 	return 0;
 }
 
-int schema_read_sqlite(struct schema *s, const char *dump, size_t len, struct err *err)
+static int read_dump(struct schema *s, const char *dump, size_t len, bool ask, struct err *err)
 {
 	if (len > MAX_DUMP)
 		return err_set(err, ERR_STEP, 0, "schema: a dump of %zu bytes is too large", len);
 	CLEANUP(reader_finish)
-	struct reader r = {.schema = s, .text = buf_make(MAX_DUMP + 4096), .deadline = clock_deadline(MAX_MS)};
+	struct reader r = {.schema = s,
+			   .ask = ask,
+			   .text = buf_make(MAX_DUMP + 4096),
+			   .whole = buf_make(MAX_DUMP * 2),
+			   .deadline = clock_deadline(MAX_MS)};
 	return read_all(&r, dump, len, err);
+}
+
+int schema_read_sqlite(struct schema *s, const char *dump, size_t len, struct err *err)
+{
+	return read_dump(s, dump, len, false, err);
+}
+
+int schema_ask_sqlite(struct schema *s, const char *dump, size_t len, struct err *err)
+{
+	int rc = read_dump(s, dump, len, true, err);
+	for (size_t i = 0; i < s->n_tables; i++)
+		s->tables[i].unmodelled = NULL;
+	schema_sort(s);
+	return rc;
 }
