@@ -14,8 +14,9 @@
 
 struct compare_opts {
 	struct opt_list set, set_b, vary;
-	const char *from, *to, *fresh, *ignore;
-	bool create, by_position, strict, text, all_pairs;
+	struct difftext_opts what;
+	const char *from, *to, *fresh;
+	bool create, by_position, text, all_pairs;
 };
 
 static const struct opt opts[] = {
@@ -30,9 +31,7 @@ static const struct opt opts[] = {
 	{0, "set", "KEY.PATH=VALUE", "override one value on all sides", OPT_LIST, offsetof(struct compare_opts, set)},
 	{0, "from", "VERSION", "where the walks begin", OPT_STRING, offsetof(struct compare_opts, from)},
 	{0, "to", "VERSION", "where they end", OPT_STRING, offsetof(struct compare_opts, to)},
-	{0, "ignore", "WORD,WORD", "differences that do not count: order, name, comment …; rows, outcome", OPT_STRING,
-	 offsetof(struct compare_opts, ignore)},
-	{0, "strict", NULL, "cosmetic differences count too", OPT_FLAG, offsetof(struct compare_opts, strict)},
+	DIFFTEXT_OPTS(struct compare_opts, what),
 	{0, "text", NULL, "unified diffs of the dumps, too", OPT_FLAG, offsetof(struct compare_opts, text)},
 	{0, "by-position", NULL, "the n-th step beside the n-th, whatever the versions are called", OPT_FLAG,
 	 offsetof(struct compare_opts, by_position)},
@@ -205,9 +204,9 @@ static int check_machines(const struct comparison *k, struct err *err)
 static int compare_pairs(struct comparison *k, struct match *m, size_t *n, struct err *err)
 {
 	const struct compare_opts *o = k->o;
-	struct match_options how = {.by_position = o->by_position, .strict = o->strict, .ignore = o->ignore};
+	struct match_options how = {.by_position = o->by_position, .what = o->what};
 	struct compare_view view = {.json = k->c->globals->json,
-				    .verbose = k->c->globals->verbose || o->strict,
+				    .verbose = k->c->globals->verbose,
 				    .text = o->text,
 				    .sides = k->sides,
 				    .n_sides = k->n};
@@ -264,7 +263,7 @@ static bool has_begun(const struct comparison *k)
 static int run(struct cmd_ctx *c, struct err *err)
 {
 	struct comparison k = {.c = c, .o = c->opts};
-	struct match_options how = {.ignore = k.o->ignore};
+	struct match_options how = {.what = k.o->what};
 	int rc = match_options_check(&how, err) < 0 ? -1 : collect(&k, err);
 	int code = rc == 0 ? walk(&k) : 0;
 	if (rc == 0 && code != 130 && has_begun(&k)) {
@@ -285,7 +284,8 @@ const struct cmd cmd_compare = {
 	.brief = "walk recipes side by side on clean boxes and say what differs: exit code 0 same, 1 different",
 	.help = "Each side is a recipe, or a run of the store; one recipe makes several by --vary, --set-b, --fresh, "
 		"--create.\n"
-		"Versions stand beside each other by name. What differs is told where it first does, and where it no\n"
+		"Versions stand beside each other by name. --ignore knows rows and outcome, too. What differs is told "
+		"where it first does, and where it no\n"
 		"longer does.",
 	.opts = opts,
 	.ctx_size = sizeof(struct compare_opts),

@@ -14,10 +14,35 @@
 #define DIFF_MAX     ((size_t)64 << 20)
 #define VERSIONS_MAX 40 /* columns of "216…401" */
 #define FORKS_TOLD   8
+#define ITEMS_TOLD   40 /* of one version, without --verbose */
 
 static char letter(const struct compare_view *v, const struct side *s)
 {
 	return (char)('A' + (s - v->sides));
+}
+
+/* ---- versions ---- */
+
+/* How much of a version's name its number is, where it has one: 3 of 011_check. */
+static size_t number_len(const char *name)
+{
+	size_t n = strspn(name, "0123456789");
+	return n && strchr("_-.", name[n]) ? n : strlen(name);
+}
+
+/* "216…401"; long names are cut to their numbers: where it matters they stand alone. */
+static void span_of_names(const char *first, const char *last, struct buf *out)
+{
+	AUTO_BUF a = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF b = buf_make(BUF_TEXT_MAX);
+	text_safe_line(&a, first, strlen(first), 100);
+	text_safe_line(&b, last, strlen(last), 100);
+	if (strcmp(first, last) == 0)
+		buf_adds(out, a.data);
+	else if (text_columns(a.data) + text_columns(b.data) < VERSIONS_MAX)
+		buf_addf(out, "%s…%s", a.data, b.data);
+	else
+		buf_addf(out, "%.*s…%.*s", (int)number_len(a.data), a.data, (int)number_len(b.data), b.data);
 }
 
 /* ---- the sides ---- */
@@ -26,10 +51,13 @@ static void print_side(const struct compare_view *v, const struct side *s)
 {
 	AUTO_BUF what = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF detail = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF range = buf_make(BUF_TEXT_MAX);
 	text_safe_line(&what, s->what, strlen(s->what), 120);
 	text_safe_line(&detail, s->run.detail, strlen(s->run.detail), 200);
-	printf("%c  %s  %s: %s%s%s\n", letter(v, s), s->run.id, what.data, s->run.status, detail.len ? ": " : "",
-	       detail.data);
+	if (s->n_steps)
+		span_of_names(s->names[0], s->names[s->n_steps - 1], &range);
+	printf("%c  %s  %s, %s: %s%s%s\n", letter(v, s), s->run.id, what.data, range.len ? range.data : "no steps",
+	       s->run.status, detail.len ? ": " : "", detail.data);
 }
 
 static void print_machines(const struct compare_view *v)
@@ -116,23 +144,9 @@ static void print_forks(const struct compare_view *v, const struct match *m)
 
 /* ---- one pair, as text ---- */
 
-/* How much of a version's name its number is, where it has one: 3 of 011_check. */
-static size_t number_len(const char *name)
-{
-	size_t n = strspn(name, "0123456789");
-	return n && strchr("_-.", name[n]) ? n : strlen(name);
-}
-
-/* "216…401"; long names are cut to their numbers: where it matters they stand alone. */
 static void span_name(const struct match *m, const struct compare_span *s, struct buf *out)
 {
-	const char *first = m->names[s->first], *last = m->names[s->last];
-	if (s->last == s->first)
-		buf_adds(out, first);
-	else if (text_columns(first) + text_columns(last) < VERSIONS_MAX)
-		buf_addf(out, "%s…%s", first, last);
-	else
-		buf_addf(out, "%.*s…%.*s", (int)number_len(first), first, (int)number_len(last), last);
+	span_of_names(m->names[s->first], m->names[s->last], out);
 }
 
 static size_t name_width(const struct match *m, const struct compare_spans *spans)
@@ -197,14 +211,18 @@ static void span_word(const struct compare_view *v, const struct match *m, const
 		buf_addf(out, " (%zu versions)", n);
 }
 
-static void print_items(const struct match *m, const unsigned *items, size_t n, const char *before)
+static void print_items(const struct compare_view *v, const struct match *m, const unsigned *items, size_t n,
+			const char *before)
 {
-	for (size_t i = 0; i < n; i++) {
+	size_t told = v->verbose || n <= ITEMS_TOLD ? n : ITEMS_TOLD;
+	for (size_t i = 0; i < told; i++) {
 		const struct compare_item *it = compare_pool_get(m->pool, items[i]);
-		bool told = it->class != COMPARE_STRUCTURAL && it->class != COMPARE_ROWS;
-		printf("      %s%s%s%s%s\n", before, it->text, told ? "  (" : "",
-		       told ? compare_class_name(it->class) : "", told ? ")" : "");
+		bool class = it->class != COMPARE_STRUCTURAL && it->class != COMPARE_ROWS;
+		printf("      %s%s%s%s%s\n", before, it->text, class ? "  (" : "",
+		       class ? compare_class_name(it->class) : "", class ? ")" : "");
 	}
+	if (told < n)
+		printf("      %sand %zu more: -v lists them\n", before, n - told);
 }
 
 static int print_text_diff(const struct match *m, size_t point, struct err *err)
@@ -238,8 +256,8 @@ static int print_span(const struct compare_view *v, const struct match *m, const
 	printf("    %s%*s  %s%*s  %s\n", name.data,
 	       (int)(width > text_columns(name.data) ? width - text_columns(name.data) : 0), "", word.data,
 	       (int)(text_columns(word.data) < 30 ? 30 - text_columns(word.data) : 0), "", times.data);
-	print_items(m, s->appeared, s->n_appeared, "");
-	print_items(m, s->gone, s->n_gone, "no longer: ");
+	print_items(v, m, s->appeared, s->n_appeared, "");
+	print_items(v, m, s->gone, s->n_gone, "no longer: ");
 	return v->text && s->n_appeared ? print_text_diff(m, s->first, err) : 0;
 }
 

@@ -34,15 +34,18 @@ static bool take_own_word(const char *word, struct asked *out)
 
 static int parse_options(const struct match_options *o, struct asked *out, struct err *err)
 {
-	*out = (struct asked){.schema = {.strict = o->strict, .skip_tables = schema_bookkeeping}};
-	for (const char *p = o->ignore ? o->ignore : ""; *p;) {
+	AUTO_BUF rest = buf_make(BUF_TEXT_MAX);
+	*out = (struct asked){0};
+	for (const char *p = o->what.ignore ? o->what.ignore : ""; *p;) {
 		size_t n = strcspn(p, ",");
 		AUTO_FREE char *word = xstrndup(p, n);
-		if (*word && !take_own_word(word, out) && schema_ignore_parse(word, &out->schema, err) < 0)
-			return -1;
+		if (!take_own_word(word, out))
+			buf_addf(&rest, "%s%s", rest.len ? "," : "", word);
 		p += n + (p[n] == ',');
 	}
-	return 0;
+	struct difftext_opts given = o->what;
+	given.ignore = rest.len ? rest.data : NULL;
+	return difftext_options(&given, &out->schema, err);
 }
 
 int match_options_check(const struct match_options *o, struct err *err)
@@ -74,10 +77,43 @@ static void compare_outcomes(struct match *m, const struct step *a, const struct
 		 text);
 }
 
+/* What became of a round trip, and what a step lost, in the words of the run itself. */
+static void compare_words(struct match *m, const char *kind, const char *a, const char *b, struct compare_set *set)
+{
+	if (strcmp(a, b) == 0)
+		return;
+	AUTO_FREE char *text = xasprintf("~ %s: %s → %s", kind, *a ? a : "none", *b ? b : "none");
+	add_item(m, set, COMPARE_OUTCOME, json_pack("{s:s, s:s, s:s}", "kind", kind, "a", a, "b", b), text);
+}
+
+/* Lines of findings that are about the database, not about its speed. */
+static void lost(const struct step *s, struct buf *out)
+{
+	for (const char *p = s->findings; *p;) {
+		size_t n = strcspn(p, "\n");
+		if (text_starts(p, "loss: "))
+			buf_addf(out, "%s%.*s", out->len ? "; " : "", (int)(n - strlen("loss: ")),
+				 p + strlen("loss: "));
+		p += n + (p[n] == '\n');
+	}
+}
+
+static void compare_findings(struct match *m, const struct step *a, const struct step *b, struct compare_set *set)
+{
+	AUTO_BUF la = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF lb = buf_make(BUF_TEXT_MAX);
+	lost(a, &la);
+	lost(b, &lb);
+	compare_words(m, "loss", la.data, lb.data, set);
+	compare_words(m, "round trip", a->trip, b->trip, set);
+}
+
 struct count {
 	const char *name;
 	size_t len;
 	long long rows;
+	const char *nulls; /* "column=nulls<TAB>…" to the end of the line */
+	size_t n_nulls;
 };
 
 static int by_table(const void *x, const void *y)
@@ -88,7 +124,54 @@ static int by_table(const void *x, const void *y)
 	return d ? d : a->len < b->len ? -1 : a->len > b->len;
 }
 
-/* Lines "table<TAB>rows…", sorted by table. */
+/* "table<TAB>rows[<TAB>token[<TAB>column=nulls…]]". */
+static struct count read_count(const char *line, size_t len, size_t name)
+{
+	struct count c = {line, name, strtoll(line + name + 1, NULL, 10), "", 0};
+	size_t at = name;
+	for (int fields = 0; at < len && fields < 2; fields++)
+		at += 1 + strcspn(line + at + 1, "\t\n");
+	if (at < len) {
+		c.nulls = line + at + 1;
+		c.n_nulls = len - at - 1;
+	}
+	return c;
+}
+
+/* NULLs of a column by such a list, 0 when it is not there. */
+static long long nulls_of(const struct count *c, const char *column, size_t len)
+{
+	for (size_t at = 0; at < c->n_nulls;) {
+		const char *p = c->nulls + at;
+		size_t n = strcspn(p, "\t\n");
+		if (n > len && p[len] == '=' && strncmp(p, column, len) == 0)
+			return strtoll(p + len + 1, NULL, 10);
+		at += n + 1;
+	}
+	return 0;
+}
+
+/* Columns of a table with another number of NULLs. seen: those of b are only told where a has none. */
+static void compare_nulls(struct match *m, const char *table, const struct count *of, const struct count *other,
+			  bool swapped, struct compare_set *set)
+{
+	for (size_t at = 0; at < of->n_nulls;) {
+		const char *p = of->nulls + at;
+		size_t n = strcspn(p, "\t\n"), len = strcspn(p, "=");
+		long long x = len < n ? nulls_of(of, p, len) : 0, y = len < n ? nulls_of(other, p, len) : 0;
+		if (x != y && !(swapped && y)) {
+			AUTO_FREE char *column = xstrndup(p, len);
+			AUTO_FREE char *text = xasprintf("%s: ~ NULLs of %s: %lld → %lld", table, column,
+							 swapped ? y : x, swapped ? x : y);
+			add_item(m, set, COMPARE_ROWS,
+				 json_pack("{s:s, s:s*, s:s*}", "kind", "nulls", "table", table, "column", column),
+				 text);
+		}
+		at += n + 1;
+	}
+}
+
+/* Such lines, sorted by table. */
 static struct count *read_counts(const char *text, size_t *n)
 {
 	size_t lines = 1;
@@ -99,7 +182,7 @@ static struct count *read_counts(const char *text, size_t *n)
 	while (*text) {
 		size_t line = strcspn(text, "\n"), name = strcspn(text, "\t\n");
 		if (name < line)
-			c[(*n)++] = (struct count){text, name, strtoll(text + name + 1, NULL, 10)};
+			c[(*n)++] = read_count(text, line, name);
 		text += line + (text[line] == '\n');
 	}
 	qsort(c, *n, sizeof(*c), by_table);
@@ -116,9 +199,14 @@ static void compare_rows(struct match *m, const struct step *a, const struct ste
 	for (size_t i = 0; i < n_a; i++) {
 		while (j < n_b && by_table(&cb[j], &ca[i]) < 0)
 			j++;
-		if (j == n_b || by_table(&cb[j], &ca[i]) != 0 || ca[i].rows == cb[j].rows)
+		if (j == n_b || by_table(&cb[j], &ca[i]) != 0)
 			continue;
 		AUTO_FREE char *table = xstrndup(ca[i].name, ca[i].len);
+		if (ca[i].rows == cb[j].rows) {
+			compare_nulls(m, table, &ca[i], &cb[j], false, set);
+			compare_nulls(m, table, &cb[j], &ca[i], true, set);
+			continue;
+		}
 		AUTO_FREE char *text = xasprintf("%s: ~ rows: %lld → %lld", table, ca[i].rows, cb[j].rows);
 		add_item(m, set, COMPARE_ROWS, json_pack("{s:s, s:s*}", "kind", "rows", "table", table), text);
 	}
@@ -186,7 +274,9 @@ static bool is_same_question(const struct match *m, const struct compare_point *
 	const struct step *c = &m->a->steps[q->a], *d = &m->b->steps[q->b];
 	return strcmp(a->dump, c->dump) == 0 && strcmp(b->dump, d->dump) == 0 && strcmp(a->model, c->model) == 0 &&
 	       strcmp(b->model, d->model) == 0 && strcmp(a->counts, c->counts) == 0 &&
-	       strcmp(b->counts, d->counts) == 0 && a->outcome == c->outcome && b->outcome == d->outcome;
+	       strcmp(b->counts, d->counts) == 0 && a->outcome == c->outcome && b->outcome == d->outcome &&
+	       strcmp(a->findings, c->findings) == 0 && strcmp(b->findings, d->findings) == 0 &&
+	       strcmp(a->trip, c->trip) == 0 && strcmp(b->trip, d->trip) == 0;
 }
 
 static void copy_set(struct compare_set *to, const struct compare_set *from)
@@ -202,6 +292,7 @@ static int compare_point_at(struct match *m, size_t at, const struct asked *aske
 	compare_outcomes(m, &m->a->steps[p->a], &m->b->steps[p->b], &all);
 	int rc = compare_schemas(m, (size_t)p->a, (size_t)p->b, asked, &all, err);
 	compare_rows(m, &m->a->steps[p->a], &m->b->steps[p->b], &all);
+	compare_findings(m, &m->a->steps[p->a], &m->b->steps[p->b], &all);
 	for (size_t i = 0; i < all.n; i++) {
 		if (!(asked->ignored & (1U << compare_pool_get(m->pool, all.items[i])->class)))
 			compare_set_add(&m->sets[at], all.items[i]);

@@ -3,12 +3,12 @@
 #ifndef STEPBOX_CMD_MATCH_H
 #define STEPBOX_CMD_MATCH_H
 
+#include "cmd/difftext.h"
 #include "cmd/side.h"
 
 struct match_options {
-	bool by_position;   /* the n-th step beside the n-th, whatever the versions are called */
-	bool strict;        /* cosmetic differences count */
-	const char *ignore; /* words of schema_ignore_parse(), and "rows", "outcome"; NULL: none */
+	bool by_position;          /* the n-th step beside the n-th, whatever the versions are called */
+	struct difftext_opts what; /* --ignore knows "rows" and "outcome", too */
 };
 
 /* What --ignore says beside what the schema's differences know. ERR_USER names a word that nobody knows. */

@@ -34,8 +34,8 @@ struct recipe {
 	bool match_commit; /* each version with the code that went with it */
 	int64_t step_timeout_s, setup_timeout_s;
 	bool roundtrip;
-	int64_t seed_rows, seed; /* of the generator; rows 0: nothing is filled in by itself */
-	struct limits *limits;   /* owned */
+	int64_t seed_rows, seed;                   /* of the generator; rows 0: nothing is filled in by itself */
+	struct limits *limits;                     /* owned */
 	struct adapter *tool_adapter, *db_adapter; /* owned; the recipe's overrides are applied */
 };
 

@@ -26,7 +26,7 @@ static int add_step(const struct step *from, void *ctx)
 /* A version comes more than once in walks that go down, and in round trips. */
 static char *name_of(const struct step *st)
 {
-	static const char *const legs[] = {"", "", " ↓", " ↑"};
+	static const char *const legs[] = {"", "", " ↓", " ↑", " ↺"};
 	bool leg = st->leg > 1 && st->leg < (int64_t)ARRAY_SIZE(legs);
 	return xasprintf("%s%s", st->version, leg ? legs[st->leg] : strcmp(st->direction, "down") == 0 ? " ↓" : "");
 }
@@ -114,7 +114,7 @@ static int describe(struct side *s, struct err *err)
 	if (path && strcmp(path, ".") == 0 && slash)
 		path = slash + 1;
 	const char *special = *s->run.variant ? s->run.variant : ref ? ref : path ? path : "HEAD";
-	snprintf(s->what, sizeof(s->what), "%s, %s on %s", special, s->run.tool, s->run.engine);
+	snprintf(s->what, sizeof(s->what), "%.180s, %s on %s", special, s->run.tool, s->run.engine);
 	json_decref(all);
 	return 0;
 }
