@@ -437,6 +437,23 @@ json_t *adapter_names(bool database)
 	return out;
 }
 
+/* Engines by names they do not have here. MySQL's own server is not in Debian: nothing that would run it could be
+ * tested. */
+static const char *other_name(const char *name)
+{
+	static const char *const names[][2] = {
+		{"mysql", "mariadb, which is what Debian has in its place"},
+		{"percona", "mariadb, which is what Debian has in its place"},
+		{"postgres", "postgresql"},
+		{"pgsql", "postgresql"},
+		{"pg", "postgresql"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i][0], name) == 0)
+			return names[i][1];
+	return NULL;
+}
+
 static int unknown_adapter(const char *name, bool database, struct err *err)
 {
 	json_t *names = adapter_names(database), *v;
@@ -447,9 +464,11 @@ static int unknown_adapter(const char *name, bool database, struct err *err)
 		words[i] = json_string_value(v);
 		buf_addf(&known, "%s%s", i ? ", " : "", words[i]);
 	}
-	const char *near = text_nearest(name, words);
+	const char *near = database ? other_name(name) : NULL;
 	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
 	text_safe_line(&safe, name, strlen(name), 80);
+	if (!near)
+		near = text_nearest(name, words);
 	int rc = near ? err_set(err, ERR_USER, 0, "%s: no such %s; did you mean %s?", safe.data,
 				database ? "database" : "migration tool", near)
 		      : err_set(err, ERR_USER, 0, "%s: no such %s; known: %s", safe.data,

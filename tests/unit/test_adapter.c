@@ -122,6 +122,10 @@ static void test_unknown_names(void **state)
 	assert_null(strchr(err.msg, '\033'));
 	assert_null(adapter_load_database("sqlit", &err));
 	assert_string_equal(err.msg, "sqlit: no such database; did you mean sqlite?");
+	err_clear(&err);
+	assert_null(adapter_load_database("mysql", &err));
+	assert_string_equal(err.msg,
+			    "mysql: no such database; did you mean mariadb, which is what Debian has in its place?");
 }
 
 static void test_user_file_wins(void **state)
