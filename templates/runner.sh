@@ -894,7 +894,7 @@ trip() { # VERSION VERSION-BEFORE
 		step "$i_step" up "$1" "$1" "$walk_timeout"
 	fi
 	state_now
-	[ "$state" = "$state_1" ] && [ -n "$known" ] || put_back "$1"
+	if [ "$state" != "$state_1" ] || [ -z "$known" ]; then put_back "$1"; fi
 	leg=''
 }
 

@@ -1317,6 +1317,246 @@ static void a_full_disk_is_no_success(void **state)
 	(void)full, (void)delta, (void)same;
 }
 
+/* --- round trips --- */
+
+#define SAVE    "rm -f \"$SAVE/db\"\n[ ! -e \"$DB\" ] || cp \"$DB\" \"$SAVE/db\"\n"
+#define RESTORE "if [ -e \"$SAVE/db\" ]; then cp \"$SAVE/db\" \"$DB\"; else rm -f \"$DB\"; fi\n"
+
+static void round_trip(struct world *w, const char *from, const char *to, bool keeps)
+{
+	struct plan_walk t = tool(w, from, to);
+	t.roundtrip = true;
+	t.save = keeps ? SAVE : NULL;
+	t.restore = keeps ? RESTORE : NULL;
+	plan_set_walk(w->plan, &t);
+}
+
+/* Heads of the steps and how they ended, without what is told of the database. */
+static void expect_legs(const struct world *w, const char *want)
+{
+	AUTO_BUF got = buf_make(BUF_TEXT_MAX);
+	for (size_t i = 0; i < w->n; i++) {
+		const char *h = w->records[i].head;
+		if (strncmp(h, "step ", 5) == 0 || strncmp(h, "stepend ", 8) == 0 || strncmp(h, "walk ", 5) == 0)
+			buf_addf(&got, "%s\n", h);
+	}
+	if (strcmp(got.data, want) != 0)
+		show(w);
+	assert_string_equal(got.data, want);
+}
+
+static void each_version_goes_up_down_and_up_again(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	round_trip(w, "001", "003", true);
+	assert_int_equal(run(w), 0);
+	expect_legs(w, "walk from=001 to=003 dir=roundtrip n=2\n"
+		       "step n=0 version=001 dir=base\nstepend n=0 ok=1 why=ok\n"
+		       "step n=1 version=002 dir=up leg=1\nstepend n=1 ok=1 why=ok\n"
+		       "step n=2 version=002 dir=down leg=2\nstepend n=2 ok=1 why=ok\n"
+		       "step n=3 version=002 dir=up leg=3\nstepend n=3 ok=1 why=ok\n"
+		       "step n=4 version=003 dir=up leg=1\nstepend n=4 ok=1 why=ok\n"
+		       "step n=5 version=003 dir=down leg=2\nstepend n=5 ok=1 why=ok\n"
+		       "step n=6 version=003 dir=up leg=3\nstepend n=6 ok=1 why=ok\n");
+	assert_string_equal(payload(w, "at n=2"), "001\n");
+	assert_string_equal(payload(w, "counts n=5"), "t1\t0\n");
+	assert_string_equal(payload(w, "counts n=6"), "t1\t2\n");
+	int full, delta, same;
+	check_texts(w, "dump", &full, &delta, &same);
+	expect(w, "done ok=1 why=ok");
+}
+
+static void a_way_down_that_fails_is_put_right(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	write_file(w, "mig/002.down", "DELETE FROM t1; DROP TABLE t1; no such statement;");
+	write_file(w, "mig/003.down", "DELETE FROM t1; UPDATE ver SET v = '003' WHERE v = '002';"); /* then 003 goes */
+	round_trip(w, "base", "004", true);
+	assert_int_equal(run(w), 0);
+	expect_legs(w, "walk from=base to=004 dir=roundtrip n=4\n"
+		       "step n=0 version=base dir=base\nstepend n=0 ok=1 why=ok\n"
+		       "step n=1 version=001 dir=up leg=1\nstepend n=1 ok=1 why=ok\n"
+		       "step n=2 version=001 dir=down leg=2\nstepend n=2 ok=1 why=ok\n"
+		       "step n=3 version=001 dir=up leg=3\nstepend n=3 ok=1 why=ok\n"
+		       "step n=4 version=002 dir=up leg=1\nstepend n=4 ok=1 why=ok\n"
+		       "step n=5 version=002 dir=down leg=2\nstepend n=5 ok=0 why=rc\n"
+		       "step n=6 version=002 dir=restore leg=4\nstepend n=6 ok=1 why=ok\n"
+		       "step n=7 version=003 dir=up leg=1\nstepend n=7 ok=1 why=ok\n"
+		       "step n=8 version=003 dir=down leg=2\nstepend n=8 ok=0 why=wrong\n"
+		       "step n=9 version=003 dir=restore leg=4\nstepend n=9 ok=1 why=ok\n"
+		       "step n=10 version=004 dir=up leg=1\nstepend n=10 ok=1 why=ok\n"
+		       "step n=11 version=004 dir=down leg=2\nstepend n=11 ok=1 why=ok\n"
+		       "step n=12 version=004 dir=up leg=3\nstepend n=12 ok=1 why=ok\n");
+	assert_string_equal(payload(w, "counts n=5"), "");
+	assert_string_equal(payload(w, "counts n=9"), "t1\t2\n");
+	int full, delta, same;
+	check_texts(w, "dump", &full, &delta, &same);
+}
+
+static void what_a_round_trip_loses_is_put_right(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	write_file(w, "mig/003.sql", "");
+	write_file(w, "mig/003.sh", "[ -e again ] || sqlite3 \"$DB\" 'INSERT INTO t1 (a) VALUES (7)'; : >again");
+	round_trip(w, "002", "003", true);
+	assert_int_equal(run(w), 0);
+	assert_string_equal(payload(w, "counts n=1"), "t1\t1\n");
+	assert_string_equal(payload(w, "counts n=3"), "t1\t0\n");
+	assert_string_equal(payload(w, "counts n=4"), "t1\t1\n");
+	expect(w, "stepend n=4 ok=1");
+}
+
+static void a_refusal_that_changes_nothing_needs_no_putting_back(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	AUTO_FREE char *path = xasprintf("%s/mig/002.down", w->src);
+	assert_int_equal(unlink(path), 0);
+	round_trip(w, "001", "003", false);
+	assert_int_equal(run(w), 0);
+	expect(w, "stepend n=2 ok=0 why=rc");
+	expect(w, "step n=3 version=003 dir=up leg=1");
+}
+
+static void without_a_way_back_the_walk_ends_where_it_is(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	write_file(w, "mig/002.down", "DELETE FROM t1; DROP TABLE t1; no such statement;");
+	round_trip(w, "001", "004", false);
+	assert_int_equal(run(w), 1);
+	expect(w, "stepend n=2 ok=0 why=rc");
+	expect(w, "done ok=0 why=restore");
+	assert_null(find(w, "step n=3"));
+}
+
+static void the_second_way_up_may_fail(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	write_file(w, "mig/002.sh", "[ ! -e again ] || exit 4; : >again");
+	round_trip(w, "001", "003", true);
+	assert_int_equal(run(w), 0);
+	expect(w, "step n=3 version=002 dir=up leg=3");
+	expect(w, "stepend n=3 ok=0 why=rc");
+	expect(w, "step n=4 version=002 dir=restore leg=4");
+	expect(w, "stepend n=4 ok=1 why=ok");
+	expect(w, "stepend n=7 ok=1 why=ok");
+}
+
+static void a_way_back_that_leads_elsewhere_ends_the_walk(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	write_file(w, "mig/002.down", "DROP TABLE t1; no such statement;");
+	struct plan_walk t = tool(w, "001", "004");
+	t.roundtrip = true;
+	t.save = "true";
+	t.restore = "true"; /* says it did */
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 1);
+	expect(w, "stepend n=3 ok=0 why=wrong");
+	expect(w, "done ok=0 why=step");
+}
+
+static void a_round_trip_leads_up(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	round_trip(w, "003", "001", true);
+	assert_int_equal(run(w), 1);
+	expect(w, "done ok=0 why=version");
+}
+
+/* --- data for the steps to work on --- */
+
+static void data_is_filled_in_before_its_version(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	struct plan_walk t = tool(w, "base", "004");
+	const struct plan_before before[] = {
+		{"2", "echo filling $VERSION; sqlite3 -bail \"$DB\" 'INSERT INTO t1 VALUES (5)'"},
+		{"004", "sqlite3 -bail \"$DB\" 'INSERT INTO t1 VALUES (6, 7)'"},
+	};
+	t.before = before;
+	t.n_before = ARRAY_SIZE(before);
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 0);
+	expect(w, "seeded n=2 rc=0");
+	expect(w, "seeded n=4 rc=0");
+	assert_null(find(w, "seeded n=1"));
+	assert_null(find(w, "seeded n=3"));
+	assert_string_equal(payload(w, "out step=2"), "filling 002\n");
+	assert_string_equal(payload(w, "counts n=2"), "t1\t1\n");
+	assert_string_equal(payload(w, "counts n=4"), "t1\t4\n");
+}
+
+static void what_cannot_be_filled_in_ends_the_walk(void **state)
+{
+	static const struct {
+		const char *command, *out;
+	} cases[] = {
+		{"sqlite3 -bail \"$DB\" 'INSERT INTO t7 VALUES (5)'", "no such table"},
+		{"sqlite3 \"$DB\" 'CREATE TABLE t9 (x)'", "has changed the schema"},
+		{"sqlite3 \"$DB\" \"INSERT INTO ver VALUES ('004')\"", "has changed the version"},
+	};
+	struct world *w = *state;
+	four_versions(w);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct plan_walk t = tool(w, "001", "004");
+		const struct plan_before before = {"002", cases[i].command};
+		t.before = &before;
+		t.n_before = 1;
+		plan_set_walk(w->plan, &t);
+		AUTO_FREE char *db = xasprintf("%s/db", w->src);
+		unlink(db);
+		assert_int_equal(run(w), 1);
+		expect(w, "stepend n=1 ok=0 why=seed");
+		expect(w, "done ok=0 why=step");
+		assert_null(find(w, "ran n=1"));
+		AUTO_BUF said = buf_make(BUF_TEXT_MAX);
+		collect(w, "out step=1", &said);
+		if (!strstr(said.data, cases[i].out))
+			show(w);
+		assert_non_null(strstr(said.data, cases[i].out));
+	}
+}
+
+static void data_for_a_version_that_is_not_there(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	struct plan_walk t = tool(w, "001", "004");
+	const struct plan_before before = {"005", "true"};
+	t.before = &before;
+	t.n_before = 1;
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 1);
+	expect(w, "done ok=0 why=version");
+	assert_non_null(strstr(payload(w, "out task=2"), "seed: before: version 005 is not in the list"));
+}
+
+static void the_generator_runs_while_tables_are_empty(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	write_file(w, "mig/003.sql", "");
+	struct plan_walk t = tool(w, "base", "004");
+	t.seed = "cat \"$STEPBOX_DIR/counts\"; printf 't1\\tis closed\\n' >\"$STEPBOX_DIR/unfilled\"";
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 0);
+	assert_null(find(w, "seeded n=1"));
+	assert_string_equal(payload(w, "seeded n=2"), "t1\tis closed\n");
+	assert_string_equal(payload(w, "out step=2"), "t1\t0\n");
+	/* 002 changed the schema: tried again. 003 did not. */
+	expect(w, "seeded n=3");
+	assert_null(find(w, "seeded n=4"));
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 static const struct CMUnitTest commands[] = {
@@ -1360,33 +1600,46 @@ static const struct CMUnitTest walks[] = {
 	CASE(dumps_survive_byte_for_byte),
 	CASE(a_full_disk_is_no_success),
 };
+static const struct CMUnitTest trips[] = {
+	CASE(each_version_goes_up_down_and_up_again),        CASE(a_way_down_that_fails_is_put_right),
+	CASE(what_a_round_trip_loses_is_put_right),          CASE(a_refusal_that_changes_nothing_needs_no_putting_back),
+	CASE(without_a_way_back_the_walk_ends_where_it_is),  CASE(the_second_way_up_may_fail),
+	CASE(a_way_back_that_leads_elsewhere_ends_the_walk), CASE(a_round_trip_leads_up),
+	CASE(data_is_filled_in_before_its_version),          CASE(what_cannot_be_filled_in_ends_the_walk),
+	CASE(data_for_a_version_that_is_not_there),          CASE(the_generator_runs_while_tables_are_empty),
+};
 
-static int run_group(const char *const *with_shell, bool walking)
+static int run_group(const char *const *with_shell, int which)
 {
-	AUTO_FREE char *name = xasprintf("%s under %s", walking ? "walks" : "commands", with_shell[0]);
+	static const char *const names[] = {"commands", "walks", "trips and data"};
+	AUTO_FREE char *name = xasprintf("%s under %s", names[which], with_shell[0]);
 	shell = with_shell;
 	alarm(110); /* a test that hangs costs everybody's time */
-	if (walking)
+	if (which == 0)
+		return cmocka_run_group_tests_name(name, commands, NULL, NULL);
+	if (which == 1)
 		return cmocka_run_group_tests_name(name, walks, NULL, NULL);
-	return cmocka_run_group_tests_name(name, commands, NULL, NULL);
+	return cmocka_run_group_tests_name(name, trips, NULL, NULL);
 }
 
-/* Most of the time is waiting, so all four groups run at once. */
+enum { GROUPS = 6 };
+
+/* Most of the time is waiting, so all groups run at once. */
 int main(int argc, char **argv)
 {
 	int failed = 0, status = 0;
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < GROUPS; i++) {
 		fflush(NULL);
 		pid_t child = fork();
 		assert(child >= 0);
 		if (child == 0)
-			return run_group(i & 1 ? bash : dash, i & 2) ? 1 : 0;
+			return run_group(i & 1 ? bash : dash, i / 2) ? 1 : 0;
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < GROUPS; i++)
 		if (wait(&status) < 0 || status != 0)
 			failed++;
-	print_message("%d of 4 groups did not pass\n", failed);
+	print_message("%d of %d groups did not pass\n", failed, GROUPS);
 	return failed ? 1 : 0;
 }

@@ -15,6 +15,7 @@
 #include "base/proc.h"
 #include "base/template.h"
 #include "base/text.h"
+#include "base/yaml.h"
 
 #define NONCE "00112233445566778899aabbccddeeff"
 
@@ -874,6 +875,362 @@ static void test_bad_pattern(void **state)
 	assert_int_equal(err.reach, ERR_USER);
 }
 
+/* ---- round trips ---- */
+
+#define DUMP_2 DUMP_0 "CREATE TABLE c (id INTEGER NOT NULL);\n"
+
+/* One leg and what is seen after it; the dump as a whole. end: fields of stepend; counts NULL: none. */
+static void write_leg(struct lab *l, int n, int leg, const char *version, const char *at, const char *dump,
+		      const char *counts, const char *end)
+{
+	static const char *const dirs[] = {"", "up", "down", "up", "restore"};
+	AUTO_FREE char *at_head = xasprintf("at n=%d", n);
+	AUTO_FREE char *counts_head = xasprintf("counts n=%d", n);
+	rec(l, "step n=%d version=%s dir=%s leg=%d", n, version, dirs[leg], leg);
+	rec(l, "ran n=%d rc=%d ms=100 why=exit", n, strstr(end, "why=rc") ? 1 : 0);
+	rec_text(l, at_head, at);
+	rec_dump(l, n, "full", dump, dump);
+	if (counts)
+		rec_text(l, counts_head, counts);
+	rec(l, "stepend n=%d %s", n, end);
+}
+
+#define OK "ok=1 why=ok"
+
+static void expect_trip(struct lab *l, int64_t n, const char *trip, const char *findings)
+{
+	struct step s = get_step(l, n);
+	assert_string_equal(s.findings, findings);
+	assert_string_equal(s.trip, trip);
+	step_finish(&s);
+}
+
+/* 203 leads back, 204 does not: its table stays, and a row is gone on the way. */
+static void write_trips(struct lab *l)
+{
+	write_begin(l, "from=202 to=204 dir=roundtrip n=2");
+	write_base(l, "202");
+	write_leg(l, 1, 1, "203", "203\n", DUMP_1, "a\t2\nb\t1\n", OK);
+	write_leg(l, 2, 2, "203", "202\n", DUMP_0, "a\t0\n", OK);
+	write_leg(l, 3, 3, "203", "203\n", DUMP_1, "a\t2\nb\t1\n", OK);
+	write_leg(l, 4, 1, "204", "204\n", DUMP_2, "a\t2\nc\t0\n", OK);
+	write_leg(l, 5, 2, "204", "203\n", DUMP_1 "CREATE TABLE c (id INTEGER NOT NULL);\n", "a\t1\nb\t1\nc\t0\n", OK);
+	write_leg(l, 6, 3, "204", "204\n", DUMP_2, "a\t1\nc\t0\n", OK);
+	write_leg(l, 7, 4, "204", "204\n", DUMP_2, "a\t2\nc\t0\n", OK);
+	rec(l, "done ok=1 why=ok ms=9000");
+}
+
+static void test_trips(void **state)
+{
+	(void)state;
+	AUTO_LAB l;
+	CLEANUP(walker_freep) struct walker *w = NULL;
+	lab_open(&l);
+	write_trips(&l);
+	follow_all(&l, &w);
+	expect_trip(&l, 1, "", "");
+	expect_trip(&l, 2, "", "");
+	expect_trip(&l, 3, "clean", "");
+	expect_trip(&l, 4, "", "loss: b: dropped with 1 row\n");
+	expect_trip(&l, 5, "", "trip: leaves table: + table c (1 column)\ntrip: loses rows: a: 1 of 2\n");
+	expect_trip(&l, 6, "loses rows", "trip: up again loses rows: a: 1 of 2\n");
+	expect_trip(&l, 7, "", "");
+	/* The runner's word and ours are two things: it said ok. */
+	expect_verdict(w, "step 204: b: dropped with 1 row, and 3 more findings");
+	walker_free(TAKE(w));
+	struct err err = ERR_INIT;
+	w = walker_new(&l.walk, &err);
+	assert_true(walker_is_done(w));
+	expect_verdict(w, "step 204: b: dropped with 1 row, and 3 more findings");
+	struct run run;
+	struct step s;
+	AUTO_FREE char *down = xasprintf("%s:20/down", l.run.id), *there = xasprintf("%s:204", l.run.id);
+	AUTO_FREE char *whole = xasprintf("%s:204/again", l.run.id);
+	assert_int_equal(store_step_by_spec(l.db, down, &run, &s, &err), 0);
+	assert_int_equal(store_step_by_spec(l.db, there, &run, &s, &err), 1);
+	assert_int_equal(s.n, 7);
+	step_finish(&s);
+	assert_int_equal(store_step_by_spec(l.db, whole, &run, &s, &err), 1);
+	assert_int_equal(s.n, 6);
+	step_finish(&s);
+}
+
+static void test_trips_reattach(void **state)
+{
+	(void)state;
+	AUTO_BUF want = buf_make(BUF_TEXT_MAX);
+	AUTO_LAB undisturbed;
+	lab_open(&undisturbed);
+	write_trips(&undisturbed);
+	follow_all(&undisturbed, NULL);
+	snapshot(&undisturbed, &want);
+	for (size_t piece = 1; piece < undisturbed.journal.len; piece = piece * 3 + 97) {
+		AUTO_LAB l;
+		AUTO_BUF got = buf_make(BUF_TEXT_MAX);
+		CLEANUP(walker_freep) struct walker *w = NULL;
+		struct err err = ERR_INIT;
+		lab_open(&l);
+		write_trips(&l);
+		for (size_t n = piece; l.run.received < l.journal.len; n += piece) {
+			uint64_t before = l.run.received;
+			walker_free(w);
+			assert_int_equal(follow(&l, n, &w, &err), 0);
+			assert_int_equal(store_run_find(l.db, l.run.id, &l.run, &err), 1);
+			if (l.run.received > before)
+				n = 0;
+		}
+		expect_verdict(w, "step 204: b: dropped with 1 row, and 3 more findings");
+		snapshot(&l, &got);
+		assert_string_equal(got.data, want.data);
+	}
+}
+
+/* How the way down of the only version ends, and what is said of it. back: it was put back. */
+static void check_trip(const char *at, const char *dump, const char *output, const char *end, const char *trip,
+		       const char *findings)
+{
+	AUTO_LAB l;
+	CLEANUP(walker_freep) struct walker *w = NULL;
+	lab_open(&l);
+	write_begin(&l, "from=202 to=203 dir=roundtrip n=1");
+	write_base(&l, "202");
+	write_leg(&l, 1, 1, "203", "203\n", DUMP_1, "a\t0\nb\t0\n", OK);
+	rec(&l, "step n=2 version=203 dir=down leg=2");
+	if (output)
+		rec_text(&l, "out step=2", output);
+	rec(&l, "ran n=2 rc=%d ms=100 why=exit", strstr(end, "why=rc") ? 3 : 0);
+	rec_text(&l, "at n=2", at);
+	rec_dump(&l, 2, "full", dump, dump);
+	rec(&l, "stepend n=2 %s", end);
+	write_leg(&l, 3, 4, "203", "203\n", DUMP_1, "a\t0\nb\t0\n", OK);
+	rec(&l, "done ok=1 why=ok ms=9000");
+	follow_all(&l, &w);
+	expect_trip(&l, 2, trip, findings);
+	AUTO_FREE char *why =
+		findings[0] ? xasprintf("step 203: %.*s", (int)strlen(findings) - 7, findings + 6) : xstrdup("");
+	expect_verdict(w, why);
+}
+
+static void test_trip_failures(void **state)
+{
+	(void)state;
+	check_trip("203\n", DUMP_1, "NotImplementedError\n", "ok=0 why=rc", "refused", "");
+	check_trip("203\n", DUMP_1, "no such index", "ok=0 why=rc", "down failed",
+		   "trip: down: failed-clean, exit code 3\n");
+	check_trip("203\n", DUMP_0, NULL, "ok=0 why=rc", "down failed", "trip: down: failed-partial, exit code 3\n");
+	check_trip("203\n", DUMP_1, NULL, "ok=0 why=noop", "down failed", "trip: down did nothing, with exit code 0\n");
+	check_trip("201\n", DUMP_0, NULL, "ok=0 why=wrong", "down failed", "trip: down led to another version\n");
+	check_trip("203\n", DUMP_0, NULL, "ok=0 why=timeout", "down failed", "trip: down took too long\n");
+}
+
+/* The second way up, and a database that nobody could put right. */
+static void test_trip_again(void **state)
+{
+	(void)state;
+	AUTO_LAB l;
+	CLEANUP(walker_freep) struct walker *w = NULL;
+	lab_open(&l);
+	write_begin(&l, "from=202 to=204 dir=roundtrip n=2");
+	write_base(&l, "202");
+	write_leg(&l, 1, 1, "203", "203\n", DUMP_1, NULL, OK);
+	write_leg(&l, 2, 2, "203", "202\n", DUMP_0 "\n", NULL, OK);
+	write_leg(&l, 3, 3, "203", "203\n", DUMP_1 "\n", NULL, OK);
+	write_leg(&l, 4, 1, "204", "204\n", DUMP_2, NULL, OK);
+	write_leg(&l, 5, 2, "204", "203\n", DUMP_1 "\n", NULL, OK);
+	write_leg(&l, 6, 3, "204", "203\n", DUMP_1, NULL, "ok=0 why=rc");
+	write_leg(&l, 7, 4, "204", "203\n", DUMP_1, NULL, "ok=0 why=wrong");
+	rec(&l, "done ok=0 why=step ms=9000");
+	follow_all(&l, &w);
+	expect_trip(&l, 3, "cosmetic", "");
+	expect_trip(&l, 6, "up again failed", "trip: up again: failed-partial, exit code 1\n");
+	expect_verdict(w, "step 204: up again: failed-partial, exit code 1, and 1 more finding");
+}
+
+static void expect_lie(const char *lie, const char *want)
+{
+	AUTO_LAB l;
+	struct err err = ERR_INIT;
+	lab_open(&l);
+	write_begin(&l, "from=202 to=203 dir=roundtrip n=1");
+	write_base(&l, "202");
+	write_leg(&l, 1, 1, "203", "203\n", DUMP_1, NULL, OK);
+	write_leg(&l, 2, 2, "203", "202\n", DUMP_0, NULL, OK);
+	rec(&l, "%s", lie);
+	assert_int_equal(follow(&l, SIZE_MAX, NULL, &err), -1);
+	assert_non_null(strstr(err.msg, want));
+}
+
+static void test_trip_lies(void **state)
+{
+	(void)state;
+	expect_lie("step n=3 version=203 dir=up", "leg: missing");
+	expect_lie("step n=3 version=203 dir=up leg=1", "not the leg that follows");
+	expect_lie("step n=3 version=203 dir=down leg=3", "not in the direction of the walk");
+	expect_lie("step n=3 version=204 dir=up leg=3", "not the version of the round trip");
+	expect_lie("step n=3 version=203 dir=restore leg=4", "not the leg that follows");
+	expect_lie("step n=3 version=203 dir=up leg=5", "leg");
+	expect_lie("done ok=1 why=ok ms=1", "ok, but the run was not");
+}
+
+/* ---- data ---- */
+
+static void write_data_step(struct lab *l, const char *counts_before, const char *counts)
+{
+	write_begin(l, "from=202 to=203 dir=up n=1");
+	write_step(l, 0, "202", "base");
+	rec_text(l, "at n=0", "202\n");
+	rec_dump(l, 0, "full", DUMP_1, DUMP_1);
+	rec_text(l, "counts n=0", counts_before);
+	rec(l, "stepend n=0 ok=1 why=ok");
+	write_step(l, 1, "203", "up");
+	rec(l, "ran n=1 rc=0 ms=5000 why=exit");
+	rec_text(l, "at n=1", "203\n");
+	rec_dump(l, 1, "full", DUMP_0, DUMP_0);
+	rec_text(l, "counts n=1", counts);
+	rec(l, "stepend n=1 ok=1 why=ok");
+	rec(l, "done ok=1 why=ok ms=9000");
+}
+
+static void check_data(const char *limits, const char *before, const char *after, const char *findings)
+{
+	AUTO_LAB l;
+	struct yaml y = {0};
+	struct err err = ERR_INIT;
+	CLEANUP(walker_freep) struct walker *w = NULL;
+	lab_open(&l);
+	assert_int_equal(yaml_parse(&y, "limits", limits, strlen(limits), &err), 0);
+	struct limits *parsed = limits_new(y.root, "sqlite", 0, &err);
+	l.walk.limits = parsed;
+	write_data_step(&l, before, after);
+	follow_all(&l, &w);
+	expect_trip(&l, 1, "", findings);
+	limits_free(parsed);
+	yaml_finish(&y);
+}
+
+static void test_data(void **state)
+{
+	(void)state;
+	check_data("{}", "a\t5\t1\nb\t3\t2\n", "a\t4\t1\n",
+		   "loss: a: 1 of 5 rows are gone\nloss: b: dropped with 3 rows\n");
+	check_data("{}", "a\t5\t1\nb\t0\t2\n", "a\t5\t1\tid=2\n", "loss: a.id: 2 of 5 values are gone\n");
+	check_data("{loss: allow}", "a\t5\nb\t3\n", "a\t4\n",
+		   "note: a: 1 of 5 rows are gone\nnote: b: dropped with 3 rows\n");
+	check_data("{loss: [\"203\"]}", "a\t5\n", "a\t4\n", "note: a: 1 of 5 rows are gone\n");
+	check_data("{loss: [\"204\"]}", "a\t5\n", "a\t4\n", "loss: a: 1 of 5 rows are gone\n");
+	check_data("{step: 5s}", "a\t5\n", "a\t5\n", "");
+	check_data("{step: 4s}", "a\t5\n", "a\t5\n", "limit: took 5.0 s, more than 4.0 s\n");
+	check_data("{step: 4s, \"203\": 10s}", "a\t5\n", "a\t5\n", "");
+	check_data("{}", "a\033[31m\t5\n", "a\033[31m\t4\n", "loss: a\\x1b[31m: 1 of 5 rows are gone\n");
+}
+
+static void test_dropped_column(void **state)
+{
+	(void)state;
+	static const char two[] = "CREATE TABLE a (id INTEGER NOT NULL, v TEXT);\n";
+	for (int strict = 0; strict < 2; strict++) {
+		AUTO_LAB l;
+		struct err err = ERR_INIT;
+		json_t *tree = json_pack("{s:s}", strict ? "loss" : "step", strict ? "strict" : "1h");
+		struct limits *limits = limits_new(tree, "sqlite", 0, &err);
+		lab_open(&l);
+		l.walk.limits = limits;
+		write_begin(&l, "from=202 to=203 dir=up n=1");
+		write_step(&l, 0, "202", "base");
+		rec_text(&l, "at n=0", "202\n");
+		rec_dump(&l, 0, "full", two, two);
+		rec_text(&l, "counts n=0", "a\t5\t1\tv=2\n");
+		rec(&l, "stepend n=0 ok=1 why=ok");
+		write_step(&l, 1, "203", "up");
+		rec(&l, "ran n=1 rc=0 ms=5 why=exit");
+		rec_text(&l, "at n=1", "203\n");
+		rec_dump(&l, 1, "full", DUMP_0, DUMP_0);
+		rec_text(&l, "counts n=1", "a\t5\t1\n");
+		rec(&l, "stepend n=1 ok=1 why=ok");
+		follow_all(&l, NULL);
+		expect_trip(&l, 1, "",
+			    strict ? "loss: a.v: dropped with 3 values\n" : "note: a.v: dropped with 3 values\n");
+		limits_free(limits);
+		json_decref(tree);
+	}
+}
+
+static void write_seeded(struct lab *l)
+{
+	write_begin(l, "from=202 to=203 dir=up n=1");
+	write_base(l, "202");
+	write_step(l, 1, "203", "up");
+	rec_text(l, "out step=1", "filling\n");
+	rec_text(l, "seeded n=1 rc=0", "x\tCHECK constraint failed\n\n\tq\nz\n");
+	rec_text(l, "counts n=1", "a\t20\t5\tid=3\nx\t0\t6\n");
+	rec_text(l, "out step=1", "203\n");
+	rec(l, "ran n=1 rc=0 ms=5 why=exit");
+	rec_text(l, "at n=1", "203\n");
+	rec_dump(l, 1, "same", DUMP_0, NULL);
+	rec_text(l, "counts n=1", "a\t19\t5\tid=3\nx\t0\t6\n");
+	rec(l, "stepend n=1 ok=1 why=ok");
+	rec(l, "done ok=1 why=ok ms=9000");
+}
+
+static void test_seeded(void **state)
+{
+	(void)state;
+	AUTO_BUF want = buf_make(BUF_TEXT_MAX);
+	size_t len;
+	{
+		AUTO_LAB l;
+		lab_open(&l);
+		write_seeded(&l);
+		len = l.journal.len;
+		follow_all(&l, NULL);
+		struct step s = get_step(&l, 1);
+		assert_string_equal(s.seeded, "a\t20\nx\t0\tCHECK constraint failed\n");
+		assert_string_equal(s.findings, "loss: a: 1 of 20 rows are gone\n");
+		assert_string_equal(s.counts, "a\t19\t5\tid=3\nx\t0\t6\n");
+		step_finish(&s);
+		snapshot(&l, &want);
+	}
+	/* Another process goes on behind any byte. */
+	for (size_t cut = 1; cut < len; cut += 31) {
+		AUTO_LAB l;
+		AUTO_BUF got = buf_make(BUF_TEXT_MAX);
+		struct err err = ERR_INIT;
+		lab_open(&l);
+		write_seeded(&l);
+		assert_int_equal(follow(&l, cut, NULL, &err), 0);
+		follow_all(&l, NULL);
+		snapshot(&l, &got);
+		assert_string_equal(got.data, want.data);
+	}
+}
+
+static void test_seed_fails(void **state)
+{
+	(void)state;
+	AUTO_LAB l;
+	CLEANUP(walker_freep) struct walker *w = NULL;
+	struct err err = ERR_INIT;
+	lab_open(&l);
+	write_begin(&l, "from=202 to=203 dir=up n=1");
+	write_base(&l, "202");
+	write_step(&l, 1, "203", "up");
+	rec(&l, "seeded n=1 rc=1");
+	rec(&l, "stepend n=1 ok=0 why=seed");
+	rec(&l, "done ok=0 why=step ms=9000");
+	follow_all(&l, &w);
+	expect_outcome(&l, 1, OUTCOME_ENV_FAILED);
+	expect_verdict(w, "step 203: env-failed");
+	AUTO_LAB late;
+	lab_open(&late);
+	write_begin(&late, "from=202 to=203 dir=up n=1");
+	write_base(&late, "202");
+	write_step(&late, 1, "203", "up");
+	rec(&late, "ran n=1 rc=0 ms=5 why=exit");
+	rec(&late, "seeded n=1 rc=0");
+	assert_int_equal(follow(&late, SIZE_MAX, NULL, &err), -1);
+	assert_non_null(strstr(err.msg, "seeded: not at this place"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -885,8 +1242,13 @@ int main(void)
 		cmocka_unit_test(test_stopped),        cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_down),           cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_ok_contradicts), cmocka_unit_test(test_endless_output),
-		cmocka_unit_test(test_fetch),          cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_two_followers),  cmocka_unit_test(test_bad_pattern),
+		cmocka_unit_test(test_trips),          cmocka_unit_test(test_trips_reattach),
+		cmocka_unit_test(test_trip_failures),  cmocka_unit_test(test_trip_again),
+		cmocka_unit_test(test_trip_lies),      cmocka_unit_test(test_data),
+		cmocka_unit_test(test_dropped_column), cmocka_unit_test(test_seeded),
+		cmocka_unit_test(test_seed_fails),     cmocka_unit_test(test_fetch),
+		cmocka_unit_test(test_unreadable),     cmocka_unit_test(test_two_followers),
+		cmocka_unit_test(test_bad_pattern),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
