@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cmd/lineage.h"
 #include "cmd/recipe_data.h"
+#include "migrations/history_files.h"
 #include "provision/git.h"
 #include "provision/source.h"
 
@@ -21,6 +22,7 @@
 #define SOURCE_TIMEOUT_S   3600
 #define DATABASE_TIMEOUT_S 600
 #define READY_TIMEOUT_S    900
+#define FILES_MS           60000 /* for listing the files of the versions of a local source */
 
 struct compiler {
 	const struct recipe *r;
@@ -337,6 +339,45 @@ static int open_lineage(struct compiler *c, const char *to, struct err *err)
 	return 0;
 }
 
+/* The files of the versions as they are here, as lines. */
+static int files_here(const struct compiler *c, const json_t *spec, struct buf *out, struct err *err)
+{
+	const struct recipe *r = c->r;
+	char commit[GIT_HASH_MAX];
+	mono_ms deadline = clock_deadline(FILES_MS);
+	CLEANUP(history_map_freep) struct history_map *map = history_map_new(spec, err);
+	if (!map)
+		return -1;
+	if (r->path)
+		return history_files_of_tree(map, r->local_path, out, deadline, err);
+	return git_resolve(r->local_path, r->ref, commit, deadline, err) < 0
+		       ? -1
+		       : history_files_of_commit(map, r->local_path, commit, out, deadline, err);
+}
+
+/* The command that tells them: what is known here goes along as it is, of a remote source the box knows. */
+static int add_version_files(const struct compiler *c, struct buf *out, struct err *err)
+{
+	json_t *spec;
+	AUTO_BUF lines = buf_make(BUF_TEXT_MAX);
+	struct err why = ERR_INIT;
+	int rc = lineage_spec(c->r, &spec, err);
+	if (rc < 1)
+		return rc;
+	if (c->r->match_commit)
+		history_files_of_picks(c->lineage.history, c->lineage.picks, c->lineage.n, &lines);
+	else if (!c->r->local_path)
+		rc = history_files_command(spec, out, err);
+	else if ((rc = files_here(c, spec, &lines, &why)) < 0 && why.reach != ERR_CANCELED)
+		log_warn("source", "the files of the versions are not known: %s", why.msg);
+	json_decref(spec);
+	if (why.reach == ERR_CANCELED)
+		*err = why;
+	if (lines.len && !lines.overflow)
+		buf_addf(out, "cat <<'STEPBOX_FILES'\n%sSTEPBOX_FILES\n", lines.data);
+	return rc < 0 && (why.reach == ERR_NONE || why.reach == ERR_CANCELED) ? -1 : 0;
+}
+
 /* With match: commit the versions come from the history: no commit lists them all. */
 #define LIST_OF_COMMITS "cut -d' ' -f1 \"$STEPBOX_DIR/commits\""
 
@@ -346,6 +387,7 @@ static int add_walk(struct compiler *c, const char *from, const char *to, struct
 	json_t *keep = NULL, *texts = json_array();
 	AUTO_BUF checkout = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF commits = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF files = buf_make(BUF_TEXT_MAX);
 	AUTO_FREE struct plan_setup *setups = xcalloc(MAX_WORDS, sizeof(*setups));
 	int rc = adapter_walk(c->r->tool_adapter, c->r->db_adapter, c->vars, &w, &keep, err);
 	if (rc < 0)
@@ -360,6 +402,9 @@ static int add_walk(struct compiler *c, const char *from, const char *to, struct
 		for (size_t i = 0; i < w.n_variants; i++)
 			w.variants[i].list = NULL;
 	}
+	/* A box that stays may have been given another source since. */
+	if (rc == 0 && strcmp(from, "current") != 0 && (rc = add_version_files(c, &files, err)) == 0 && files.len)
+		w.files = files.data;
 	if (rc == 0) {
 		w.dir = c->dir;
 		w.from = from;

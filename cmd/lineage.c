@@ -20,19 +20,28 @@ void lineage_freep(struct lineage *m)
 	lineage_finish(m);
 }
 
-static int load_map(struct lineage *m, const struct recipe *r, struct err *err)
+int lineage_spec(const struct recipe *r, json_t **spec, struct err *err)
 {
+	*spec = NULL;
 	if (!r->tool)
-		return err_set(err, ERR_USER, 0, "%s: the recipe has no migrations", r->name);
-	json_t *spec = NULL;
+		return 0;
 	json_t *vars = json_pack("{s:s, s:o}", "name", r->name, "source.dir", json_sprintf("/srv/%s", r->name));
 	int rc = adapter_database_vars(r->db_adapter, vars, err);
 	if (rc == 0)
-		rc = adapter_history(r->tool_adapter, vars, &spec, err);
+		rc = adapter_history(r->tool_adapter, vars, spec, err);
 	json_decref(vars);
+	return rc;
+}
+
+static int load_map(struct lineage *m, const struct recipe *r, struct err *err)
+{
+	json_t *spec;
+	int rc = lineage_spec(r, &spec, err);
+	if (rc == 0 && !r->tool)
+		return err_set(err, ERR_USER, 0, "%s: the recipe has no migrations", r->name);
 	if (rc == 0)
-		rc = err_set(err, ERR_USER, 0, "%s: its adapter does not say which files are versions (history:)",
-			     r->tool);
+		return err_set(err, ERR_USER, 0, "%s: its adapter does not say which files are versions (history:)",
+			       r->tool);
 	m->map = rc > 0 ? history_map_new(spec, err) : NULL;
 	json_decref(spec);
 	return m->map ? 0 : -1;

@@ -19,6 +19,10 @@ struct lineage {
 
 #define LINEAGE_LIMIT_MS ((int64_t)30 * 60 * 1000) /* for a remote repository; a local one needs a second */
 
+/* What the recipe's tool says of its versions' history, for history_map_new(): the caller owns *spec. 1, 0 when it says
+ * nothing (or there is no tool), -1 with err. */
+int lineage_spec(const struct recipe *r, json_t **spec, struct err *err) MUST_USE;
+
 /* all: every version that ever was, and not the recipe's range. to overrides the recipe's (NULL: as it says). ERR_USER
  * when the tool has no history, or the range names a version that is not there. */
 int lineage_open(struct lineage *m, const struct recipe *r, const char *to, bool all, mono_ms deadline,

@@ -119,6 +119,8 @@ static int take_change(struct history *h, const char *raw, const char *path, str
 	bool is_file = strncmp(mode, "100", 3) == 0; /* no link, no submodule, not gone */
 	e->path = add_path(h, path, era, version);
 	e->blob = is_file ? add_blob(h, hash + 1, n, history_map_order(h->map, (size_t)era)) : HISTORY_NONE;
+	if (e->blob != HISTORY_NONE)
+		h->blobs[e->blob].path = e->path;
 	return 0;
 }
 
@@ -275,6 +277,12 @@ int history_parse_contents(struct history *h, const char *data, size_t len, stru
 	return 0;
 }
 
+const char *history_path_of_blob(const struct history *h, const char *blob)
+{
+	const json_t *n = json_object_get(h->blob_names, blob);
+	return n ? h->paths[h->blobs[json_integer_value(n)].path].path : "";
+}
+
 /* ---- reading a repository ---- */
 
 static int read_log(const struct history_map *map, const char *repo, const char *tip, mono_ms deadline, struct buf *out,
@@ -290,7 +298,7 @@ static int read_log(const struct history_map *map, const char *repo, const char 
 	return git_run(&c, err);
 }
 
-static int read_contents(struct history *h, const char *repo, mono_ms deadline, struct err *err)
+int history_read_contents(struct history *h, const char *repo, mono_ms deadline, struct err *err)
 {
 	static const char *const args[] = {"cat-file", "--batch", NULL};
 	AUTO_BUF wanted = buf_make(HISTORY_LOG_MAX);
@@ -315,7 +323,7 @@ struct history *history_read(const struct history_map *map, const char *repo, co
 	if (git_resolve(repo, ref, tip, deadline, err) < 0 || read_log(map, repo, tip, deadline, &log, err) < 0)
 		return NULL;
 	CLEANUP(history_freep) struct history *h = history_parse_log(map, tip, log.data, log.len, err);
-	if (!h || read_contents(h, repo, deadline, err) < 0 || history_order(h, err) < 0) {
+	if (!h || history_read_contents(h, repo, deadline, err) < 0 || history_order(h, err) < 0) {
 		err_ctx(err, "%s", repo);
 		return NULL;
 	}

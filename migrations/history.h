@@ -68,6 +68,11 @@ void history_wanted(const struct history *h, struct buf *out);
 int history_parse_contents(struct history *h, const char *data, size_t len, struct err *err) MUST_USE;
 int history_order(struct history *h, struct err *err) MUST_USE;
 
+/* history_parse_contents() of what git has at repo. */
+int history_read_contents(struct history *h, const char *repo, mono_ms deadline, struct err *err) MUST_USE;
+/* A path that had these bytes (hex); "" when none had. */
+const char *history_path_of_blob(const struct history *h, const char *blob);
+
 const char *history_tip(const struct history *h);
 /* Versions that ever were, in order. */
 size_t history_n(const struct history *h);

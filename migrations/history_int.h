@@ -38,6 +38,7 @@ struct path {
 };
 struct blob {
 	char *hash;
+	size_t path; /* one that has it */
 	bool wanted;
 	enum history_order order;
 	size_t version; /* by its contents, or HISTORY_NONE */

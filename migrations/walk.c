@@ -56,7 +56,8 @@ void walker_set_journal(struct walker *w, const struct journal *j)
 
 static const struct rule *find_rule(const char *kind)
 {
-	static const struct rule *const tables[] = {walk_task_rules, walk_step_rules, walk_look_rules, walk_data_rules};
+	static const struct rule *const tables[] = {walk_task_rules, walk_step_rules, walk_look_rules, walk_data_rules,
+						    walk_files_rules};
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
 		for (const struct rule *rule = tables[i]; rule->kind; rule++)
 			if (strcmp(rule->kind, kind) == 0)

@@ -21,6 +21,8 @@
  *     variant  name=                            which of the adapter's variants fits the checkout (`plain`: none any more);
  *                                               also in a step, where another commit was checked out
  *     versions n= len=                          payload: all versions in order, one a line
+ *     files    n= len=                          payload: "version<TAB>blob<TAB>path" lines, n of them: the files of the
+ *                                               versions by git's hashes. Only where the plan asks for it
  *     walk     from= to= dir=up|down|roundtrip n=   the steps that follow; n: of versions
  *     step     n= version= dir=base|up|down|restore [leg=1|2|3|4] [commit=HEX]
  *                                               n=0: where the walk begins; without `ran` when there was nothing to run.

@@ -40,11 +40,13 @@ struct plan {
 /* The strings of struct plan_walk and its variants, to copy, free, print and write them all alike. */
 #define WALK_TEXTS(X)                                                                                                  \
 	X(tool)                                                                                                        \
-	X(engine) X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to) X(checkout) X(commits) X(refused)        \
+	X(engine)                                                                                                      \
+	X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to) X(checkout) X(commits) X(files) X(refused)         \
 		X(env_failed)
 #define SNIPPETS(X)      X(list) X(up) X(down) X(current) X(look)
 #define VARIANT_TEXTS(X) X(name) X(when) SNIPPETS(X)
-#define SCRIPT_TEXTS(X)  X(tool) X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to) X(checkout) X(commits)
+#define SCRIPT_TEXTS(X)                                                                                                \
+	X(tool) X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to) X(checkout) X(commits) X(files)
 
 struct plan *plan_new(const char *run)
 {

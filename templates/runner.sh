@@ -45,6 +45,7 @@ FILES_MAX=67108864        # a command whose output files grow beyond is killed
 DUMP_MAX=16777216         # JOURNAL_MAX_PAYLOAD
 COUNTS_MAX=4194304        # bytes
 WORK_MAX=32               # lines
+FILES_TOLD=8388608        # bytes of the list of versions' files
 SET_MAX=1048576           # bytes of a version set as the tool prints it
 VERSIONS_MAX=20000        # in the list
 VERSION_LEN=200           # bytes of one version
@@ -395,6 +396,19 @@ list_versions() {
 	task_end
 	succeeded || finish 0 task
 	record_file "versions n=$count" list "$(wc -c <list)"
+}
+
+# The files of each version, by git's hashes. Where that cannot be told nothing is lost.
+tell_files() {
+	[ -n "$walk_files" ] || return 0
+	key='' capture=1
+	give files "$walk_files"
+	run files "$walk_dir" "$WHEN_SECONDS"
+	capture=''
+	[ "$why" != stop ] || finish 0 stop
+	succeeded || return 0
+	size=$(wc -c <"c.$slot")
+	[ "$size" -gt "$FILES_TOLD" ] || record_file "files n=$(wc -l <"c.$slot")" "c.$slot" "$size"
 }
 
 # Looks a version up in the list: index (from 1; 0: not there) and v, its spelling; near: where it would be, for a message.
@@ -1065,6 +1079,7 @@ walk_go() {
 		refuse variant "none of the ways that are known of $walk_tool fits this checkout"
 	fi
 	list_versions
+	tell_files
 	setup_bounds
 	give_walk
 	if [ -n "$walk_roundtrip" ]; then

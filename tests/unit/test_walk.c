@@ -673,6 +673,55 @@ static void test_down(void **state)
 	}
 }
 
+/* ---- each version with its own code ---- */
+
+#define COMMIT_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define COMMIT_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static int on_file(const struct migration_file *f, void *ctx)
+{
+	buf_addf(ctx, "%s %.4s %s\n", f->version, f->blob, f->path);
+	return 0;
+}
+
+static void test_commits(void **state)
+{
+	(void)state;
+	AUTO_LAB l;
+	CLEANUP(walker_freep) struct walker *w = NULL;
+	struct err err = ERR_INIT;
+	AUTO_BUF files = buf_make(BUF_TEXT_MAX);
+	lab_open(&l);
+	write_begin(&l, NULL);
+	rec_text(&l, "files n=3",
+		 "203\t" COMMIT_A "\tm/203_a b.py\n203\t" COMMIT_B "\tm/203.sql\n204\t" COMMIT_A "\tm/204.py\n");
+	rec(&l, "walk from=202 to=204 dir=up n=2");
+	rec(&l, "step n=0 version=202 dir=base commit=" COMMIT_A);
+	rec(&l, "variant name=plain");
+	rec(&l, "ran n=0 rc=0 ms=4000 why=exit");
+	rec_text(&l, "at n=0", "202\n");
+	rec_dump(&l, 0, "full", DUMP_0, DUMP_0);
+	rec(&l, "stepend n=0 ok=1 why=ok");
+	rec(&l, "step n=1 version=203 dir=up commit=" COMMIT_B);
+	rec_text(&l, "out step=1", "no such package\n");
+	rec(&l, "ran n=1 rc=9 ms=250 why=exit");
+	rec_text(&l, "at n=1", "202\n");
+	rec_dump(&l, 1, "same", DUMP_0, NULL);
+	rec(&l, "stepend n=1 ok=0 why=env");
+	rec(&l, "done ok=0 why=step ms=9000");
+	follow_all(&l, &w);
+	expect_verdict(w, "step 203: env-failed");
+	struct step a = get_step(&l, 0), b = get_step(&l, 1);
+	assert_string_equal(a.commit, COMMIT_A);
+	assert_string_equal(b.commit, COMMIT_B);
+	assert_string_equal(b.why, "env");
+	assert_int_equal(b.rc, 9);
+	step_finish(&a);
+	step_finish(&b);
+	assert_int_equal(store_file_each(l.db, l.run.id, on_file, &files, &err), 3);
+	assert_string_equal(files.data, "203 bbbb m/203.sql\n203 aaaa m/203_a b.py\n204 aaaa m/204.py\n");
+}
+
 /* ---- a box that lies ---- */
 
 /* A good journal up to (and without) the n-th record that begins with `kind`, then `record`. */
@@ -754,6 +803,15 @@ static void test_lies(void **state)
 	lie_after("dump", 2, "dump n=1 form=delta sha256=" HASH " size=3", "a1 1\nx\n", "does not check");
 	lie_after("dump", 2, "dump n=1 form=delta sha256=" HASH " size=3", "garbage", "not a command");
 	lie_after("dump", 2, "dump n=1 form=same sha256=" HASH " size=3", NULL, "not the same");
+	lie_after("step", 2, "step n=1 version=203 dir=up commit=abc", NULL, "no commit");
+	lie_after("step", 2, "step n=1 version=203 dir=up commit=" COMMIT_A "ZZ", NULL, "no commit");
+	lie_after("walk", 1, "files n=1", "203\tabc\tm/203.py\n", "not a version, a blob and a path");
+	lie_after("walk", 1, "files n=1", "203\t" COMMIT_A "\tm/203.py", "not a version, a blob and a path");
+	lie_after("walk", 1, "files n=1", "203\t" COMMIT_A "\n", "not a version, a blob and a path");
+	lie_after("walk", 1, "files n=1", "203\t" COMMIT_A "\ta\tb\n", "not a version, a blob and a path");
+	lie_after("walk", 1, "files n=1", "203\t" COMMIT_A "\tm/\0332.py\n", "not a version, a blob and a path");
+	lie_after("walk", 1, "files n=2", "203\t" COMMIT_A "\tm/203.py\n", "not as many");
+	lie_after("step", 2, "files n=0", "", "not at this place");
 	lie_after("work", 1, "work n=1", "statements\t-3\n", "no KEY<TAB>NUMBER lines");
 	lie_after("work", 1, "work n=1", "statements\t3", "no KEY<TAB>NUMBER lines");
 	lie_after("work", 1, "work n=1", "state\033ments\t3\n", "no KEY<TAB>NUMBER lines");
@@ -1240,15 +1298,15 @@ int main(void)
 		cmocka_unit_test(test_task_fails),     cmocka_unit_test(test_machine),
 		cmocka_unit_test(test_questions),      cmocka_unit_test(test_question_times_out),
 		cmocka_unit_test(test_stopped),        cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_down),           cmocka_unit_test(test_lies),
-		cmocka_unit_test(test_ok_contradicts), cmocka_unit_test(test_endless_output),
-		cmocka_unit_test(test_trips),          cmocka_unit_test(test_trips_reattach),
-		cmocka_unit_test(test_trip_failures),  cmocka_unit_test(test_trip_again),
-		cmocka_unit_test(test_trip_lies),      cmocka_unit_test(test_data),
-		cmocka_unit_test(test_dropped_column), cmocka_unit_test(test_seeded),
-		cmocka_unit_test(test_seed_fails),     cmocka_unit_test(test_fetch),
-		cmocka_unit_test(test_unreadable),     cmocka_unit_test(test_two_followers),
-		cmocka_unit_test(test_bad_pattern),
+		cmocka_unit_test(test_down),           cmocka_unit_test(test_commits),
+		cmocka_unit_test(test_lies),           cmocka_unit_test(test_ok_contradicts),
+		cmocka_unit_test(test_endless_output), cmocka_unit_test(test_trips),
+		cmocka_unit_test(test_trips_reattach), cmocka_unit_test(test_trip_failures),
+		cmocka_unit_test(test_trip_again),     cmocka_unit_test(test_trip_lies),
+		cmocka_unit_test(test_data),           cmocka_unit_test(test_dropped_column),
+		cmocka_unit_test(test_seeded),         cmocka_unit_test(test_seed_fails),
+		cmocka_unit_test(test_fetch),          cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_two_followers),  cmocka_unit_test(test_bad_pattern),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
