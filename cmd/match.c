@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "migrations/schema_diff.h"
+#include "migrations/schema_model.h"
 
 /* Words of --ignore that are not about schemas. */
 static const struct {
@@ -151,20 +152,39 @@ static long long nulls_of(const struct count *c, const char *column, size_t len)
 	return 0;
 }
 
-/* Columns of a table with another number of NULLs. seen: those of b are only told where a has none. */
-static void compare_nulls(struct match *m, const char *table, const struct count *of, const struct count *other,
-			  bool swapped, struct compare_set *set)
+static bool has_column(const struct schema *s, const char *table, const char *column)
+{
+	for (size_t i = 0; s && i < s->n_tables; i++) {
+		const struct table *t = &s->tables[i];
+		for (size_t k = 0; strcmp(t->name, table) == 0 && k < t->n_columns; k++) {
+			if (strcmp(t->columns[k].name, column) == 0)
+				return true;
+		}
+	}
+	return !s;
+}
+
+struct nulls {
+	struct match *m;
+	const char *table;
+	const struct schema *const *schemas; /* of both sides, NULL where they are the same */
+	struct compare_set *set;
+};
+
+/* Columns that both have with another number of NULLs; swapped: of b, and those that a has some of were told before. */
+static void compare_nulls(const struct nulls *q, const struct count *of, const struct count *other, bool swapped)
 {
 	for (size_t at = 0; at < of->n_nulls;) {
 		const char *p = of->nulls + at;
 		size_t n = strcspn(p, "\t\n"), len = strcspn(p, "=");
 		long long x = len < n ? nulls_of(of, p, len) : 0, y = len < n ? nulls_of(other, p, len) : 0;
-		if (x != y && !(swapped && y)) {
-			AUTO_FREE char *column = xstrndup(p, len);
-			AUTO_FREE char *text = xasprintf("%s: ~ NULLs of %s: %lld → %lld", table, column,
+		AUTO_FREE char *column = xstrndup(p, len < n ? len : 0);
+		if (x != y && !(swapped && y) && has_column(q->schemas[0], q->table, column) &&
+		    has_column(q->schemas[1], q->table, column)) {
+			AUTO_FREE char *text = xasprintf("%s: ~ NULLs of %s: %lld → %lld", q->table, column,
 							 swapped ? y : x, swapped ? x : y);
-			add_item(m, set, COMPARE_ROWS,
-				 json_pack("{s:s, s:s*, s:s*}", "kind", "nulls", "table", table, "column", column),
+			add_item(q->m, q->set, COMPARE_ROWS,
+				 json_pack("{s:s, s:s*, s:s*}", "kind", "nulls", "table", q->table, "column", column),
 				 text);
 		}
 		at += n + 1;
@@ -190,7 +210,8 @@ static struct count *read_counts(const char *text, size_t *n)
 }
 
 /* Of tables that both have: the others are differences of the schema. */
-static void compare_rows(struct match *m, const struct step *a, const struct step *b, struct compare_set *set)
+static void compare_rows(struct match *m, const struct step *a, const struct step *b,
+			 const struct schema *const schemas[2], struct compare_set *set)
 {
 	size_t n_a, n_b, j = 0;
 	if (strcmp(a->counts, b->counts) == 0)
@@ -203,8 +224,9 @@ static void compare_rows(struct match *m, const struct step *a, const struct ste
 			continue;
 		AUTO_FREE char *table = xstrndup(ca[i].name, ca[i].len);
 		if (ca[i].rows == cb[j].rows) {
-			compare_nulls(m, table, &ca[i], &cb[j], false, set);
-			compare_nulls(m, table, &cb[j], &ca[i], true, set);
+			const struct nulls q = {m, table, schemas, set};
+			compare_nulls(&q, &ca[i], &cb[j], false);
+			compare_nulls(&q, &cb[j], &ca[i], true);
 			continue;
 		}
 		AUTO_FREE char *text = xasprintf("%s: ~ rows: %lld → %lld", table, ca[i].rows, cb[j].rows);
@@ -248,17 +270,21 @@ static void compare_models(struct match *m, const struct schema *a, const struct
 	}
 }
 
-static int compare_schemas(struct match *m, size_t i, size_t j, const struct asked *asked, struct compare_set *set,
-			   struct err *err)
+/* Leaves what was read in schemas: NULL where the two are the same or cannot be read. */
+static int compare_schemas(struct match *m, size_t i, size_t j, const struct asked *asked,
+			   const struct schema *schemas[2], struct compare_set *set, struct err *err)
 {
 	const struct step *a = &m->a->steps[i], *b = &m->b->steps[j];
 	const struct schema *sa, *sb;
+	schemas[0] = schemas[1] = NULL;
 	if (strcmp(m->a->run.engine, m->b->run.engine) == 0 && strcmp(a->dump, b->dump) == 0 &&
 	    strcmp(a->model, b->model) == 0)
 		return 0;
 	if (side_schema(m->a, i, &sa, err) < 0 || side_schema(m->b, j, &sb, err) < 0)
 		return -1;
 	if (sa && sb) {
+		schemas[0] = sa;
+		schemas[1] = sb;
 		compare_models(m, sa, sb, asked, set);
 		return 0;
 	}
@@ -290,8 +316,10 @@ static int compare_point_at(struct match *m, size_t at, const struct asked *aske
 	const struct compare_point *p = &m->points.points[at];
 	struct compare_set all = {0};
 	compare_outcomes(m, &m->a->steps[p->a], &m->b->steps[p->b], &all);
-	int rc = compare_schemas(m, (size_t)p->a, (size_t)p->b, asked, &all, err);
-	compare_rows(m, &m->a->steps[p->a], &m->b->steps[p->b], &all);
+	const struct schema *schemas[2];
+	int rc = compare_schemas(m, (size_t)p->a, (size_t)p->b, asked, schemas, &all, err);
+	if (rc == 0)
+		compare_rows(m, &m->a->steps[p->a], &m->b->steps[p->b], schemas, &all);
 	compare_findings(m, &m->a->steps[p->a], &m->b->steps[p->b], &all);
 	for (size_t i = 0; i < all.n; i++) {
 		if (!(asked->ignored & (1U << compare_pool_get(m->pool, all.items[i])->class)))

@@ -82,7 +82,7 @@ static void describe(const struct pane *p, bool several, struct buf *out)
 	if (several && p->tag[0])
 		buf_addf(out, "%s ", p->tag);
 	buf_addf(out, "%s  %s", p->what, span);
-	if (p->limit_ms > 0) {
+	if (p->limit_ms > 0 && !several) {
 		clock_span(p->limit_ms, limit);
 		buf_addf(out, " of %s", limit);
 	}
