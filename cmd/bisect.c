@@ -44,9 +44,13 @@ struct hunt {
 	const struct bisect_opts *o;
 	struct condition condition;
 	struct side stored; /* a run that was named; run.id "" for none */
-	struct buf recipe;  /* its recipe, as JSON */
-	struct buf list;    /* versions as a box listed them */
-	char **versions;    /* owned; 0 is "base" */
+	size_t *order;      /* its steps as the versions follow one another, and where the database was after each */
+	char **names;
+	size_t n_order;
+	bool down;         /* a step leads from its place to the one before it */
+	struct buf recipe; /* its recipe, as JSON */
+	struct buf list;   /* versions as a box listed them */
+	char **versions;   /* owned; 0 is "base" */
 	size_t n_versions;
 	int64_t jobs;
 	size_t n_probes;
@@ -172,15 +176,41 @@ static int find_version(char *const *names, size_t n, const char *want)
 	return hits == 1 ? found : -1;
 }
 
+/* Where the database was after a step: down steps are called by what they undid. */
+static char *whereabouts(const struct step *s)
+{
+	const char *last = s->versions;
+	if (strcmp(s->direction, "down") != 0)
+		return xstrdup(s->version);
+	for (const char *p = last; *p; p += strcspn(p, "\n"), p += *p == '\n')
+		last = p;
+	return *last ? xstrndup(last, strcspn(last, "\n")) : xstrdup("base");
+}
+
+/* A walk down is read backwards; of round trips the first way up counts. */
+static void put_in_order(struct hunt *h)
+{
+	const struct side *s = &h->stored;
+	h->order = xcalloc(s->n_steps + 1, sizeof(*h->order));
+	h->names = xcalloc(s->n_steps + 1, sizeof(*h->names));
+	h->down = s->n_steps > 1 && s->steps[1].leg == 0 && strcmp(s->steps[1].direction, "down") == 0;
+	for (size_t k = 0; k < s->n_steps; k++) {
+		size_t i = h->down ? s->n_steps - 1 - k : k;
+		if (s->steps[i].leg > 1)
+			continue;
+		h->names[h->n_order] = whereabouts(&s->steps[i]);
+		h->order[h->n_order++] = i;
+	}
+}
+
 /* The steps to be asked. 1 the store has them, 0 not all of them. */
 static int stored_range(const struct hunt *h, size_t *first, size_t *last)
 {
-	const struct side *s = &h->stored;
 	*first = 0;
-	*last = s->n_steps ? s->n_steps - 1 : 0;
-	int good = h->o->good ? find_version(s->names, s->n_steps, h->o->good) : 0;
-	int bad = h->o->bad ? find_version(s->names, s->n_steps, h->o->bad) : (int)*last;
-	if (s->n_steps < 2 || good < 0 || bad < 0 || good >= bad)
+	*last = h->n_order ? h->n_order - 1 : 0;
+	int good = h->o->good ? find_version(h->names, h->n_order, h->o->good) : 0;
+	int bad = h->o->bad ? find_version(h->names, h->n_order, h->o->bad) : (int)*last;
+	if (h->n_order < 2 || good < 0 || bad < 0 || good >= bad)
 		return 0;
 	*first = (size_t)good;
 	*last = (size_t)bad;
@@ -190,8 +220,8 @@ static int stored_range(const struct hunt *h, size_t *first, size_t *last)
 static int ask_stored(struct hunt *h, size_t i, enum answer *out, struct err *err)
 {
 	const struct schema *schema;
-	const struct step *s = &h->stored.steps[i];
-	if (side_schema(&h->stored, i, &schema, err) < 0)
+	const struct step *s = &h->stored.steps[h->order[i]];
+	if (side_schema(&h->stored, h->order[i], &schema, err) < 0)
 		return -1;
 	*out = schema ? condition_ask(&h->condition, schema, s->dump, s->model) : ANSWER_SKIP;
 	return 0;
@@ -211,18 +241,19 @@ static int scan(struct hunt *h, size_t first, size_t last, struct err *err)
 			continue;
 		if (before != ANSWER_NONE && now != before) {
 			if (found || now == ANSWER_NO)
-				tell_flip(h, s->names[i], now);
-			else if (tell_found(h, s->run.id, &s->steps[i], s->names[known], err) < 0)
+				tell_flip(h, h->names[i], now);
+			else if (tell_found(h, s->run.id, &s->steps[h->order[h->down ? known : i]], h->names[known],
+					    err) < 0)
 				return -1;
 			found |= now == ANSWER_YES;
 		} else if (before == ANSWER_NONE && now == ANSWER_YES) {
-			tell_none(h, ANSWER_YES, s->names[first], s->names[last]);
+			tell_none(h, ANSWER_YES, h->names[first], h->names[last]);
 		}
 		before = now;
 		known = i;
 	}
 	if (!found && before != ANSWER_YES)
-		return tell_none(h, before, s->names[first], s->names[last]);
+		return tell_none(h, before, h->names[first], h->names[last]);
 	return found ? 0 : 1;
 }
 
@@ -494,10 +525,11 @@ static int choose(struct hunt *h, struct err *err)
 		return 0; /* the recipe's own message */
 	if (found == 0)
 		return err_set(err, ERR_USER, 0, "%s: neither a recipe nor a run; `stepbox ls` lists the runs", name);
-	return found < 0 || side_load(&h->stored, h->c->db, run.id, err) < 0 ||
-			       store_run_recipe(h->c->db, run.id, &h->recipe, err) < 0
-		       ? -1
-		       : 0;
+	if (found < 0 || side_load(&h->stored, h->c->db, run.id, err) < 0 ||
+	    store_run_recipe(h->c->db, run.id, &h->recipe, err) < 0)
+		return -1;
+	put_in_order(h);
+	return 0;
 }
 
 static int hunt(struct hunt *h, struct err *err)
@@ -523,6 +555,10 @@ static int run(struct cmd_ctx *c, struct err *err)
 	for (size_t i = 0; i < h.n_versions; i++)
 		free(h.versions[i]);
 	free(h.versions);
+	for (size_t i = 0; i < h.n_order; i++)
+		free(h.names[i]);
+	free(h.names);
+	free(h.order);
 	buf_finish(&h.recipe);
 	buf_finish(&h.list);
 	return rc;

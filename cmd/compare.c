@@ -175,14 +175,12 @@ static int load(struct comparison *k, struct err *err)
 	return 0;
 }
 
-/* The worst of what is wrong with the runs themselves. */
+/* Two walks that end in the same failure are equal, but not as they should be. */
 static int judge_runs(const struct comparison *k)
 {
 	int code = 0;
-	for (size_t i = 0; i < k->n; i++) {
-		if (!k->origins[i].ship && !side_is_whole(&k->sides[i]))
-			code = 1;
-	}
+	for (size_t i = 0; i < k->n; i++)
+		code |= !side_is_whole(&k->sides[i]);
 	return code;
 }
 
@@ -268,8 +266,8 @@ static int run(struct cmd_ctx *c, struct err *err)
 	int code = rc == 0 ? walk(&k) : 0;
 	if (rc == 0 && code != 130 && has_begun(&k)) {
 		rc = compare_sides(&k, err);
-		/* A box that may still be running is worse than whatever was found. */
-		code = rc >= 0 ? fleet_worse(rc, code) : code;
+		/* What the runs found is compared; a box that may still be running is worse than whatever was found. */
+		code = rc < 0 ? code : code > 1 ? fleet_worse(rc, code) : rc;
 		rc = rc < 0 && code == 4 ? 0 : rc;
 	}
 	for (size_t i = 0; i < k.n; i++)

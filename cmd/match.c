@@ -109,49 +109,6 @@ static void compare_findings(struct match *m, const struct step *a, const struct
 	compare_words(m, "round trip", a->trip, b->trip, set);
 }
 
-struct count {
-	const char *name;
-	size_t len;
-	long long rows;
-	const char *nulls; /* "column=nulls<TAB>…" to the end of the line */
-	size_t n_nulls;
-};
-
-static int by_table(const void *x, const void *y)
-{
-	const struct count *a = x, *b = y;
-	size_t n = a->len < b->len ? a->len : b->len;
-	int d = memcmp(a->name, b->name, n);
-	return d ? d : a->len < b->len ? -1 : a->len > b->len;
-}
-
-/* "table<TAB>rows[<TAB>token[<TAB>column=nulls…]]". */
-static struct count read_count(const char *line, size_t len, size_t name)
-{
-	struct count c = {line, name, strtoll(line + name + 1, NULL, 10), "", 0};
-	size_t at = name;
-	for (int fields = 0; at < len && fields < 2; fields++)
-		at += 1 + strcspn(line + at + 1, "\t\n");
-	if (at < len) {
-		c.nulls = line + at + 1;
-		c.n_nulls = len - at - 1;
-	}
-	return c;
-}
-
-/* NULLs of a column by such a list, 0 when it is not there. */
-static long long nulls_of(const struct count *c, const char *column, size_t len)
-{
-	for (size_t at = 0; at < c->n_nulls;) {
-		const char *p = c->nulls + at;
-		size_t n = strcspn(p, "\t\n");
-		if (n > len && p[len] == '=' && strncmp(p, column, len) == 0)
-			return strtoll(p + len + 1, NULL, 10);
-		at += n + 1;
-	}
-	return 0;
-}
-
 static bool has_column(const struct schema *s, const char *table, const char *column)
 {
 	for (size_t i = 0; s && i < s->n_tables; i++) {
@@ -164,74 +121,28 @@ static bool has_column(const struct schema *s, const char *table, const char *co
 	return !s;
 }
 
-struct nulls {
+struct counting {
 	struct match *m;
-	const char *table;
 	const struct schema *const *schemas; /* of both sides, NULL where they are the same */
 	struct compare_set *set;
 };
 
-/* Columns that both have with another number of NULLs; swapped: of b, and those that a has some of were told before. */
-static void compare_nulls(const struct nulls *q, const struct count *of, const struct count *other, bool swapped)
+/* NULLs count where both have the column: what only one has is a difference of the schema. */
+static void on_count(void *ctx, const struct compare_count *c)
 {
-	for (size_t at = 0; at < of->n_nulls;) {
-		const char *p = of->nulls + at;
-		size_t n = strcspn(p, "\t\n"), len = strcspn(p, "=");
-		long long x = len < n ? nulls_of(of, p, len) : 0, y = len < n ? nulls_of(other, p, len) : 0;
-		AUTO_FREE char *column = xstrndup(p, len < n ? len : 0);
-		if (x != y && !(swapped && y) && has_column(q->schemas[0], q->table, column) &&
-		    has_column(q->schemas[1], q->table, column)) {
-			AUTO_FREE char *text = xasprintf("%s: ~ NULLs of %s: %lld → %lld", q->table, column,
-							 swapped ? y : x, swapped ? x : y);
-			add_item(q->m, q->set, COMPARE_ROWS,
-				 json_pack("{s:s, s:s*, s:s*}", "kind", "nulls", "table", q->table, "column", column),
-				 text);
-		}
-		at += n + 1;
-	}
-}
-
-/* Such lines, sorted by table. */
-static struct count *read_counts(const char *text, size_t *n)
-{
-	size_t lines = 1;
-	for (const char *p = text; *p; p++)
-		lines += *p == '\n';
-	struct count *c = xcalloc(lines, sizeof(*c));
-	*n = 0;
-	while (*text) {
-		size_t line = strcspn(text, "\n"), name = strcspn(text, "\t\n");
-		if (name < line)
-			c[(*n)++] = read_count(text, line, name);
-		text += line + (text[line] == '\n');
-	}
-	qsort(c, *n, sizeof(*c), by_table);
-	return c;
-}
-
-/* Of tables that both have: the others are differences of the schema. */
-static void compare_rows(struct match *m, const struct step *a, const struct step *b,
-			 const struct schema *const schemas[2], struct compare_set *set)
-{
-	size_t n_a, n_b, j = 0;
-	if (strcmp(a->counts, b->counts) == 0)
+	struct counting *k = ctx;
+	AUTO_FREE char *text = NULL;
+	if (*c->column &&
+	    (!has_column(k->schemas[0], c->table, c->column) || !has_column(k->schemas[1], c->table, c->column)))
 		return;
-	AUTO_FREE struct count *ca = read_counts(a->counts, &n_a), *cb = read_counts(b->counts, &n_b);
-	for (size_t i = 0; i < n_a; i++) {
-		while (j < n_b && by_table(&cb[j], &ca[i]) < 0)
-			j++;
-		if (j == n_b || by_table(&cb[j], &ca[i]) != 0)
-			continue;
-		AUTO_FREE char *table = xstrndup(ca[i].name, ca[i].len);
-		if (ca[i].rows == cb[j].rows) {
-			const struct nulls q = {m, table, schemas, set};
-			compare_nulls(&q, &ca[i], &cb[j], false);
-			compare_nulls(&q, &cb[j], &ca[i], true);
-			continue;
-		}
-		AUTO_FREE char *text = xasprintf("%s: ~ rows: %lld → %lld", table, ca[i].rows, cb[j].rows);
-		add_item(m, set, COMPARE_ROWS, json_pack("{s:s, s:s*}", "kind", "rows", "table", table), text);
-	}
+	if (*c->column)
+		text = xasprintf("%s: ~ NULLs of %s: %lld → %lld", c->table, c->column, c->a, c->b);
+	else
+		text = xasprintf("%s: ~ rows: %lld → %lld", c->table, c->a, c->b);
+	add_item(k->m, k->set, COMPARE_ROWS,
+		 json_pack("{s:s, s:s*, s:s*}", "kind", *c->column ? "nulls" : "rows", "table", c->table, "column",
+			   *c->column ? c->column : NULL),
+		 text);
 }
 
 static const enum compare_class classes[] = {
@@ -318,8 +229,9 @@ static int compare_point_at(struct match *m, size_t at, const struct asked *aske
 	compare_outcomes(m, &m->a->steps[p->a], &m->b->steps[p->b], &all);
 	const struct schema *schemas[2];
 	int rc = compare_schemas(m, (size_t)p->a, (size_t)p->b, asked, schemas, &all, err);
+	struct counting k = {m, schemas, &all};
 	if (rc == 0)
-		compare_rows(m, &m->a->steps[p->a], &m->b->steps[p->b], schemas, &all);
+		compare_counts(m->a->steps[p->a].counts, m->b->steps[p->b].counts, on_count, &k);
 	compare_findings(m, &m->a->steps[p->a], &m->b->steps[p->b], &all);
 	for (size_t i = 0; i < all.n; i++) {
 		if (!(asked->ignored & (1U << compare_pool_get(m->pool, all.items[i])->class)))

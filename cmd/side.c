@@ -158,9 +158,13 @@ void side_finish(struct side *s)
 	*s = (struct side){0};
 }
 
+/* Losses and the like are findings that end no walk; a step that went wrong does. */
 bool side_is_whole(const struct side *s)
 {
-	return strcmp(s->run.status, "ok") == 0;
+	bool finding = strcmp(s->run.status, "finding") == 0;
+	if (strcmp(s->run.status, "ok") != 0 && !finding)
+		return false;
+	return s->n_steps > 0 && outcome_is_good(s->steps[s->n_steps - 1].outcome);
 }
 
 int side_dump(const struct side *s, size_t i, struct buf *out, struct err *err)

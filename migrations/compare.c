@@ -225,6 +225,109 @@ bool compare_set_differs(const struct compare_set *s, const struct compare_pool 
 	return false;
 }
 
+/* ---- rows ---- */
+
+struct count {
+	const char *name;
+	size_t len;
+	long long rows;
+	const char *nulls; /* "column=nulls<TAB>…" to the end of the line */
+	size_t n_nulls;
+};
+
+static int by_table(const void *x, const void *y)
+{
+	const struct count *a = x, *b = y;
+	int d = memcmp(a->name, b->name, a->len < b->len ? a->len : b->len);
+	return d ? d : (a->len > b->len) - (a->len < b->len);
+}
+
+/* "table<TAB>rows[<TAB>token[<TAB>column=nulls…]]". */
+static struct count read_count(const char *line, size_t len, size_t name)
+{
+	struct count c = {line, name, strtoll(line + name + 1, NULL, 10), "", 0};
+	size_t at = name;
+	for (int fields = 0; at < len && fields < 2; fields++)
+		at += 1 + strcspn(line + at + 1, "\t\n");
+	if (at < len) {
+		c.nulls = line + at + 1;
+		c.n_nulls = len - at - 1;
+	}
+	return c;
+}
+
+static struct count *read_counts(const char *text, size_t *n)
+{
+	size_t lines = 1;
+	for (const char *p = text; *p; p++)
+		lines += *p == '\n';
+	struct count *c = xcalloc(lines, sizeof(*c));
+	*n = 0;
+	while (*text) {
+		size_t line = strcspn(text, "\n"), name = strcspn(text, "\t\n");
+		if (name < line)
+			c[(*n)++] = read_count(text, line, name);
+		text += line + (text[line] == '\n');
+	}
+	qsort(c, *n, sizeof(*c), by_table);
+	return c;
+}
+
+/* NULLs of a column by such a list, 0 when it is not there. */
+static long long nulls_of(const struct count *c, const char *column, size_t len)
+{
+	for (size_t at = 0; at < c->n_nulls;) {
+		const char *p = c->nulls + at;
+		size_t n = strcspn(p, "\t\n");
+		if (n > len && p[len] == '=' && strncmp(p, column, len) == 0)
+			return strtoll(p + len + 1, NULL, 10);
+		at += n + 1;
+	}
+	return 0;
+}
+
+struct counter {
+	void (*fn)(void *ctx, const struct compare_count *c);
+	void *ctx;
+	const char *table;
+};
+
+/* Columns of one list; only_new: those that the other list has, too, were told before. */
+static void compare_nulls(const struct counter *k, const struct count *of, const struct count *other, bool only_new)
+{
+	for (size_t at = 0; at < of->n_nulls;) {
+		const char *p = of->nulls + at;
+		size_t n = strcspn(p, "\t\n"), len = strcspn(p, "=\t\n");
+		AUTO_FREE char *column = xstrndup(p, len);
+		long long x = nulls_of(of, p, len), y = nulls_of(other, p, len);
+		if (len && len < n && x != y && !(only_new && y))
+			k->fn(k->ctx, &(struct compare_count){k->table, column, only_new ? y : x, only_new ? x : y});
+		at += n + 1;
+	}
+}
+
+void compare_counts(const char *a, const char *b, void (*fn)(void *ctx, const struct compare_count *c), void *ctx)
+{
+	size_t n_a, n_b, j = 0;
+	if (strcmp(a, b) == 0)
+		return;
+	AUTO_FREE struct count *ca = read_counts(a, &n_a), *cb = read_counts(b, &n_b);
+	for (size_t i = 0; i < n_a; i++) {
+		while (j < n_b && by_table(&cb[j], &ca[i]) < 0)
+			j++;
+		if (j == n_b || by_table(&cb[j], &ca[i]) != 0)
+			continue;
+		AUTO_FREE char *table = xstrndup(ca[i].name, ca[i].len);
+		struct counter k = {fn, ctx, table};
+		if (ca[i].rows != cb[j].rows) {
+			fn(ctx, &(struct compare_count){table, "", ca[i].rows, cb[j].rows});
+			continue;
+		}
+		compare_nulls(&k, &ca[i], &cb[j], false);
+		compare_nulls(&k, &cb[j], &ca[i], true);
+	}
+}
+
 /* ---- in few words ---- */
 
 /* What of a set is of the classes asked for. */

@@ -60,6 +60,14 @@ o = [json.loads(line) for line in open("out")]
 assert o[0]["event"] == "found" and o[0]["version"] == "007_step" and o[0]["before"] == "006_step", o
 assert o[0]["changes"] == ["a: + column c7 INTEGER NULL DEFAULT 7"], o' || die "$(cat out)"
 boxes_were 1
+# A walk down is read backwards.
+cp -r . ../down && (cd ../down && sed -i 's/name: proj/name: down/' stepbox.yaml && echo 'DROP TABLE b;' >>migrations/006_step.down.sql &&
+	printf 'DROP INDEX b_x;\n' >>migrations/015_step.down.sql && echo 'CREATE INDEX b_x ON b (x, a_id);' >>migrations/009_step.down.sql &&
+	"$STEPBOX" run -q --from head --to 004 >../out) || [ $? = 1 ] || die "the walk down: $(cat ../out)"
+expect_rc 0 down-1 --column a.c7
+found_at=$(head -n 1 out)
+[ "$found_at" = 007_step ] || die "downwards: $(cat out)"
+grep -qx '  the last without: 006_step' out || die "downwards: $(cat out)"
 
 # On boxes: two ends, four or five places between, and the step by itself.
 expect_rc 0 --column a.c13
