@@ -888,6 +888,18 @@ state_now() {
 	state="$dump_sha $model_sha $counts_sum $known$look_text$set"
 }
 
+copy_files() { # FROM TO
+	set -- "$2" "$1"
+	set +f
+	for file in "$2"/*; do
+		[ ! -f "$file" ] || set -- "$@" "$file"
+	done
+	set -f
+	to_dir=$1
+	shift 2
+	[ "$#" -eq 0 ] || cp -p "$@" "$to_dir"/ || full
+}
+
 # One version there, back, and there again. Each is a step of its own, its number is i_step. What the way back or the
 # second way up has spoilt is put right from what was kept aside: the next version begins where the first way up ended, so no
 # verdict is the echo of another.
@@ -900,6 +912,8 @@ trip() { # VERSION VERSION-BEFORE
 		run save "$walk_dir" "$LOOK_SECONDS"
 		[ "$why" != stop ] || finish 0 stop
 		succeeded && saved=1
+		# What the tool keeps beside the database belongs to it.
+		copy_files "$STATE" save.state
 	fi
 	leg=2 i_step=$((i_step + 1))
 	step "$i_step" down "$1" "$2" "$walk_timeout"
@@ -921,6 +935,7 @@ put_back() { # VERSION
 	leg=4 i_step=$((i_step + 1)) VERSION=$1 TARGET=$1 key=step=$i_step
 	record "step n=$i_step version=$1 dir=restore leg=4"
 	run restore "$walk_dir" "$LOOK_SECONDS"
+	copy_files save.state "$STATE"
 	out_end
 	record "ran n=$i_step rc=$rc ms=$ms why=$why"
 	[ "$why" != stop ] || finish 0 stop
@@ -1083,7 +1098,7 @@ walk_go() {
 	setup_bounds
 	give_walk
 	if [ -n "$walk_roundtrip" ]; then
-		mkdir save || full
+		mkdir save save.state || full
 		give save "$walk_save"
 		give restore "$walk_restore"
 	fi
