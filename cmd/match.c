@@ -269,6 +269,21 @@ static void align_fresh(struct side *fresh, const struct side *other)
 	fresh->names[fresh->n_steps - 1] = xstrdup(other->names[other->n_steps - 1]);
 }
 
+/* Forks that end in versions of their own: where they came to is compared all the same. (A walk that only went further
+ * has passed the other's end: nothing to add.) */
+static void align_ends(struct match *m)
+{
+	int a = (int)m->a->n_steps - 1, b = (int)m->b->n_steps - 1;
+	if (a < 0 || b < 0 || !side_is_whole(m->a) || !side_is_whole(m->b))
+		return;
+	for (size_t i = 0; i < m->points.n; i++) {
+		const struct compare_point *p = &m->points.points[i];
+		if ((p->a == a && p->b >= 0) || (p->b == b && p->a >= 0))
+			return;
+	}
+	m->points.points[m->points.n++] = (struct compare_point){a, b};
+}
+
 static void name_points(struct match *m)
 {
 	m->names = xcalloc(m->points.n + 1, sizeof(*m->names));
@@ -311,6 +326,8 @@ int match_make(struct match *m, struct side *a, struct side *b, const struct mat
 	align_fresh(b, a);
 	compare_align((const char *const *)a->names, a->n_steps, (const char *const *)b->names, b->n_steps,
 		      o->by_position, &m->points);
+	if (!o->by_position)
+		align_ends(m);
 	m->states = xcalloc(m->points.n + 1, sizeof(*m->states));
 	m->sets = xcalloc(m->points.n + 1, sizeof(*m->sets));
 	name_points(m);

@@ -510,8 +510,8 @@ static int load_adapters(struct recipe *r, struct err *err)
 /* source.git may be a path on this machine: the box cannot see it, so it is sent. */
 static bool is_local_git(const char *git)
 {
-	return *git == '/' || text_starts(git, "./") || text_starts(git, "../") || text_starts(git, "file://") ||
-	       *git == '~';
+	return *git == '/' || strcmp(git, ".") == 0 || strcmp(git, "..") == 0 || text_starts(git, "./") ||
+	       text_starts(git, "../") || text_starts(git, "file://") || *git == '~';
 }
 
 static int resolve_source(struct recipe *r, struct err *err)

@@ -20,7 +20,8 @@ struct compare_point {
 };
 
 struct compare_alignment {
-	struct compare_point *points; /* in a's order; what only b has stands before the next that both have */
+	/* In a's order; what only b has stands before the next that both have. There is room for one more. */
+	struct compare_point *points;
 	size_t n;
 	bool out_of_order; /* both have the versions, but not in the same order */
 };
