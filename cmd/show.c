@@ -51,7 +51,8 @@ static int on_step(const struct step *s, void *ctx)
 	if (sh->steps.verbose) {
 		AUTO_BUF work = buf_make(BUF_TEXT_MAX);
 		show_changes(s->changes);
-		report_work(s->work, &work);
+		if (s->outcome != OUTCOME_BASE || s->rc >= 0) /* before the first step: what setting up took */
+			report_work(s->work, &work);
 		if (work.len)
 			printf("      %s\n", work.data);
 	}
