@@ -417,9 +417,11 @@ static enum canon_match match_numeric(const struct canon_type *a, const struct c
 {
 	if (a->length == b->length && a->scale == b->scale)
 		return CANON_SAME;
-	/* Without numbers MariaDB takes (10,0). */
+	/* Without numbers MariaDB takes (10,0); to SQLite they mean nothing, so some frameworks leave them out. */
 	const struct canon_type *bare = a->length < 0 ? a : b;
 	const struct canon_type *full = bare == a ? b : a;
+	if (bare->length < 0 && on(bare, "sqlite"))
+		return CANON_SAME;
 	return bare->length < 0 && on(full, "mariadb") && full->length == 10 && full->scale == 0 ? CANON_SAME
 												 : CANON_DIFFERENT;
 }

@@ -357,14 +357,31 @@ const char *cross_index_def(struct differ *d, const char *engine, const struct i
 	return keep(d, def.data);
 }
 
-bool cross_is_fk_index(struct differ *d, const struct schema *s, const struct table *t, const struct index *ix)
+/* Whether an index on parts begins with these columns. */
+static bool leads(const char *parts, const char *columns)
 {
-	if (!is_engine(s->engine, "mariadb") || ix->unique)
+	size_t n = strlen(columns);
+	return n > 0 && strncasecmp(parts, columns, n) == 0 && (parts[n] == '\0' || parts[n] == ',' || parts[n] == ' ');
+}
+
+bool cross_is_fk_index(const struct differ *d, const struct schema *s, const struct table *t, const struct index *ix)
+{
+	bool here = is_engine(s->engine, "mariadb");
+	bool there = is_engine(s == d->a ? d->b->engine : d->a->engine, "mariadb");
+	if (ix->unique || ix->where[0] || !(here || there))
 		return false;
-	for (size_t i = 0; i < t->n_fks; i++)
-		if (fk_leads(names_key(d, ix->parts), names_key(d, t->fks[i].from)))
+	for (size_t i = 0; i < t->n_fks; i++) {
+		const char *from = t->fks[i].from;
+		/* There MariaDB may have found another index that begins with the columns good enough. */
+		if (here ? leads(ix->parts, from) : strcasecmp(ix->parts, from) == 0)
 			return true;
+	}
 	return false;
+}
+
+bool cross_is_special(const struct index *ix)
+{
+	return ix->method[0] || strstr(ix->parts, "_ops");
 }
 
 /* ---- checks ---- */

@@ -12,12 +12,18 @@
 enum { ORDER_SHOWN = 6, PG_NAME_BYTES = 63 };
 
 const char *const schema_equates[] = {
+	/* addresses */
 	"varchar(39)=inet",
 	"varchar(43)=inet",
 	"varchar(43)=cidr",
+	"char(39)=inet",
+	/* UUIDs with and without dashes */
 	"char(32)=uuid",
 	"char(36)=uuid",
 	"varchar(36)=uuid",
+	/* microseconds (Django), or a time since the epoch (SQLAlchemy) */
+	"bigint=interval",
+	"datetime=interval",
 	NULL,
 };
 
@@ -555,8 +561,19 @@ static void note_index(struct differ *d, enum change_op op, const struct schema 
 		r.class = CHANGE_COSMETIC;
 		r.field = FIELD_FK_INDEX;
 		buf_adds(&def, ", for a foreign key");
+	} else if (d->cross && cross_is_special(ix)) {
+		r.class = CHANGE_COSMETIC;
+		r.field = FIELD_ENGINE;
 	}
 	note(d, &r, title, " ", def.data);
+}
+
+/* Whether one is partial and the other cannot be: MariaDB knows no such index. */
+static bool cannot_be_partial(const struct differ *d, const struct index *a, const struct index *b)
+{
+	const struct index *whole = a->where[0] ? b : a;
+	const char *engine = whole == a ? d->a->engine : d->b->engine;
+	return d->cross && !a->unique && !whole->where[0] && strcmp(engine, "mariadb") == 0;
 }
 
 static void index_changed(struct differ *d, const char *table, const struct index *a, const struct index *b)
@@ -571,6 +588,8 @@ static void index_changed(struct differ *d, const char *table, const struct inde
 	index_text(b, &is);
 	r.op = CHANGE_CHANGE;
 	r.field = index_field(a, b);
+	if (r.field == FIELD_WHERE && cannot_be_partial(d, a, b))
+		r.class = CHANGE_COSMETIC;
 	r.a = was.data;
 	r.b = is.data;
 	AUTO_FREE char *detail = xasprintf("%s → %s", was.data, is.data);
@@ -605,18 +624,25 @@ static bool auto_named(const struct index *ix)
 	return ix->automatic || ix->name[0] == '\0';
 }
 
-static void compare_index(struct differ *d, const char *table, const struct index *a, const struct index *b,
-			  bool alike_)
+/* Whether nobody chose the name: MariaDB calls an index it needs for a foreign key like that. */
+static bool named_by_engine(const struct differ *d, const struct table *t, const struct index *ix)
 {
-	if (!alike_) {
-		index_changed(d, table, a, b);
-		return;
-	}
+	bool is_auto = auto_named(ix);
+	for (size_t i = 0; d->cross && !is_auto && i < t->n_fks; i++)
+		is_auto = strcmp(t->fks[i].name, ix->name) == 0;
+	return is_auto;
+}
+
+static void compare_index(struct differ *d, const struct table *ta, const struct index *a, const struct table *tb,
+			  const struct index *b)
+{
+	const char *table = ta->name;
 	/* What one engine makes of UNIQUE in a CREATE TABLE, the other may make of an index. */
 	bool named_alike = strcmp(name_key(d, a->name), name_key(d, b->name)) == 0;
 	bool form = !d->cross && a->constraint != b->constraint;
-	if (form ||
-	    (!named_alike && !(auto_named(a) && auto_named(b)) && !(d->cross && (auto_named(a) || auto_named(b)))))
+	bool auto_a = named_by_engine(d, ta, a);
+	bool auto_b = named_by_engine(d, tb, b);
+	if (form || (!named_alike && !(auto_a && auto_b) && !(d->cross && (auto_a || auto_b))))
 		index_renamed(d, table, a, b);
 	if (!d->cross && strcmp(a->comment, b->comment) != 0) {
 		struct schema_change r = index_change(a, table);
@@ -658,21 +684,16 @@ static void diff_indexes(struct differ *d, const struct table *a, const struct t
 	pair_up(&x, &y, BY_DEF, NULL);
 	for (size_t i = 0; i < x.n; i++) {
 		const struct item *mate = x.v[i].mate;
-		if (mate)
-			compare_index(d, a->name, &a->indexes[i], &b->indexes[mate->at],
-				      strcmp(x.v[i].def, mate->def) == 0);
+		if (mate && strcmp(x.v[i].def, mate->def) != 0)
+			index_changed(d, a->name, &a->indexes[i], &b->indexes[mate->at]);
+		else if (mate)
+			compare_index(d, a, &a->indexes[i], b, &b->indexes[mate->at]);
 		else
 			note_index(d, CHANGE_DROP, d->a, a, &a->indexes[i]);
 	}
 	for (size_t i = 0; i < y.n; i++)
 		if (!y.v[i].mate)
 			note_index(d, CHANGE_ADD, d->b, b, &b->indexes[i]);
-}
-
-bool fk_leads(const char *parts, const char *columns)
-{
-	size_t n = strlen(columns);
-	return n > 0 && strncmp(parts, columns, n) == 0 && (parts[n] == '\0' || parts[n] == ',' || parts[n] == ' ');
 }
 
 /* ---- foreign keys ---- */

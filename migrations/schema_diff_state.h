@@ -61,7 +61,6 @@ const char *keep(struct differ *d, const char *text);
 /* Parts of a table, schema_diff.c. */
 void index_text(const struct index *ix, struct buf *out); /* "(a, b) where c = 1" */
 void column_text(const struct column *c, struct buf *out);
-bool fk_leads(const char *parts, const char *columns); /* whether an index on parts begins with these columns */
 
 /* Views, triggers, functions …: schema_objects.c. */
 void diff_objects(struct differ *d);
@@ -80,8 +79,10 @@ void cross_columns(struct differ *d, const struct cross_table *a, size_t i, cons
 void cross_drop_checks(struct differ *d, struct cross_table *a, struct cross_table *b, const struct items *columns);
 const char *cross_index_def(struct differ *d, const char *engine, const struct index *ix);
 const char *cross_check_def(struct differ *d, const char *expr);
-/* Whether an index is there for a foreign key only. */
-bool cross_is_fk_index(struct differ *d, const struct schema *s, const struct table *t, const struct index *ix);
+/* Whether an index that only one side has is there, or is left out, because MariaDB has one for every foreign key. */
+bool cross_is_fk_index(const struct differ *d, const struct schema *s, const struct table *t, const struct index *ix);
+/* Whether it is of a kind only one engine has: gin, FULLTEXT, an operator class. */
+bool cross_is_special(const struct index *ix);
 
 /* The canonical rendering of a table, for the hash and for renames; without its own name and its indexes' when
  * nameless. */

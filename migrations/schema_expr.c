@@ -455,11 +455,21 @@ static struct node *postfix(struct expr *e, struct node *n)
 	}
 }
 
+/* Engines quote the numbers of a comparison or not: '0' is 0 there. */
+static bool is_ordering(const char *op)
+{
+	return strpbrk(op, "<>=") && !strchr(op, '-') && !strchr(op, '@');
+}
+
 /* x = ANY (ARRAY[…]) and x <> ALL (…) are x [NOT] IN (…); x IN (y) is x = y. */
 static struct node *compare(struct expr *e, const char *op, struct node *a, struct node *b)
 {
 	bool any = strcmp(op, "=") == 0;
 	struct node *list = b->form == F_CALL && b->first && b->first->array && !b->first->next ? b->first : NULL;
+	if (is_ordering(op)) {
+		unquote_number(e, a);
+		unquote_number(e, b);
+	}
 	if (!list || strcmp(b->text, any ? "any" : "all") != 0 || (!any && strcmp(op, "<>") != 0))
 		return join(e, L_COMPARE, op, a, b);
 	if (list->first && list->first == list->last)
@@ -504,6 +514,8 @@ static struct node *between(struct expr *e, struct node *a, bool negated)
 	if (!take_word(e, "and"))
 		return bad(e);
 	struct node *high = expression(e, L_OTHER);
+	unquote_number(e, low);
+	unquote_number(e, high);
 	struct node *x = again(e, a);
 	struct node *from = join(e, L_COMPARE, negated ? "<" : ">=", a, low);
 	struct node *to = join(e, L_COMPARE, negated ? ">" : "<=", x, high);

@@ -440,6 +440,35 @@ static void test_cross_true_differences(void **state)
 		    "structural where: a: ~ index i (v) where (v > 0) → (v) where v > 1\n");
 }
 
+/* What Django makes of one model: an index for every foreign key where MariaDB takes another that begins alike; indexes
+ * for LIKE; partial ones where there are such. */
+static void test_cross_indexes(void **state)
+{
+	(void)state;
+	static const char sqlite[] = "t|a\nc|x|INT\nc|y|INT\nc|p|decimal\ni|x_idx|x\ni|xy|x, y|u\ni|part|y||x > 0\n"
+				     "f||x|p|id\nk|ok|p >= '0'";
+	static const char mariadb[] = "t|a\nc|x|int(11)\nc|y|int(11)\nc|p|decimal(10,2)\ni|xy|x, y|u\ni|part|y\n"
+				      "f|a_x_fk|x|p|id|RESTRICT\nk|ok|p >= 0";
+	static const char postgresql[] =
+		"t|a\nc|x|integer\nc|y|integer\nc|p|numeric(10,2)\ni|x_idx|x\ni|xy|x, y|uc\n"
+		"i|part|y||(x > 0)\ni|y_like|y int4_pattern_ops\ni|g|y|||gin\nf|a_x_fk|x|p|id\n"
+		"k|ok|(p >= (0)::numeric)";
+	expect_with(NULL, "sqlite", sqlite, "mariadb", mariadb,
+		    "cosmetic where: a: ~ index part (y) where x > 0 → (y)\n"
+		    "cosmetic fk-index: a: - index x_idx (x), for a foreign key\n");
+	expect_with(NULL, "sqlite", sqlite, "postgresql", postgresql,
+		    "cosmetic engine: a: + index g gin (y)\ncosmetic engine: a: + index y_like (y int4_pattern_ops)\n");
+	/* Between two that know no such rule it is a difference. */
+	expect_with(
+		NULL, "sqlite", sqlite, "postgresql",
+		"t|a\nc|x|integer\nc|y|integer\nc|p|numeric(10,2)\ni|xy|x, y|uc\ni|part|y\nf|a_x_fk|x|p|id\nk|ok|p >= "
+		"0",
+		"structural where: a: ~ index part (y) where x > 0 → (y)\nstructural whole: a: - index x_idx (x)\n");
+	/* Called after the foreign key: by MariaDB. */
+	expect_with(NULL, "sqlite", "t|a\nc|x|INT\ni|mine|x\nf||x|p|id", "mariadb",
+		    "t|a\nc|x|int(11)\ni|a_x_fk|x\nf|a_x_fk|x|p|id", "");
+}
+
 static void test_cross_defaults_and_keys(void **state)
 {
 	(void)state;
@@ -635,6 +664,7 @@ int main(void)
 		cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_cross_nova),
 		cmocka_unit_test(test_cross_true_differences),
+		cmocka_unit_test(test_cross_indexes),
 		cmocka_unit_test(test_cross_defaults_and_keys),
 		cmocka_unit_test(test_cross_objects),
 		cmocka_unit_test(test_ignore),
