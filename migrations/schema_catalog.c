@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { MAX_FIELDS = 2 * SCHEMA_MAX_COLUMNS + 16, MAX_OF_TABLE = 4000 };
+enum { MAX_FIELDS = 2 * SCHEMA_MAX_COLUMNS + 16, MAX_OF_TABLE = 4000, MAX_EXTRAS = 50 };
 #define MAX_MODEL ((size_t)64 << 20)
 
 struct field {
@@ -337,7 +337,7 @@ static const char *read_parts(struct catalog *c, size_t i)
 
 static void add_extra(struct catalog *c, struct table *t, const char *text)
 {
-	if (room(c, t->n_extras, MAX_OF_TABLE))
+	if (room(c, t->n_extras, MAX_EXTRAS))
 		*SCHEMA_ADD(t->extras, t->n_extras) = text;
 }
 

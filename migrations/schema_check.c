@@ -419,7 +419,10 @@ static void check_one(struct schema *s, const struct check_rules *rules, struct 
 		sql_normalise_as(rules->dialect, st[i].s, st[i].len, text);
 	}
 	of->table->text = schema_keep(s, text->data, text->len);
-	rules->table(s, of->table, st, n);
+	if (n > CHECK_MAX_STATEMENTS)
+		check_fail(s, of->table, "too many statements", "", "");
+	else
+		rules->table(s, of->table, st, n);
 }
 
 struct checking {
@@ -502,7 +505,13 @@ static int sort_out(struct checking *c, const char *p, const char *end, struct e
 	return 0;
 }
 
-int check_dump(struct schema *s, const struct check_rules *rules, const char *dump, size_t len, struct err *err)
+int check_time(mono_ms deadline, struct err *err)
+{
+	return clock_mono() > deadline ? err_set(err, ERR_STEP, 0, "schema: too much work") : 0;
+}
+
+int check_dump(struct schema *s, const struct check_rules *rules, const char *dump, size_t len, mono_ms deadline,
+	       struct err *err)
 {
 	CLEANUP(check_finish)
 	struct checking c = {.schema = s, .rules = rules, .text = buf_make(MAX_DUMP * 2)};
@@ -517,6 +526,8 @@ int check_dump(struct schema *s, const struct check_rules *rules, const char *du
 		for (k = i + 1; k < c.n_owned && c.owned[k].table == c.owned[i].table; k++)
 			;
 		check_one(s, rules, &c.owned[i], k - i, &c.text);
+		if (check_time(deadline, err) < 0)
+			return -1;
 	}
 	for (size_t i = 0; i < s->n_tables; i++)
 		if (s->tables[i].text[0] == '\0')

@@ -8,6 +8,7 @@
 #ifndef STEPBOX_MIGRATIONS_SCHEMA_CHECK_H
 #define STEPBOX_MIGRATIONS_SCHEMA_CHECK_H
 
+#include "base/clock.h"
 #include "migrations/schema_lex.h"
 #include "migrations/schema_model.h"
 
@@ -52,9 +53,19 @@ struct check_rules {
 	/* Which statements that belong to a table are for `other` all the same; NULL for none. */
 	bool (*apart)(const struct check_statement *st);
 };
-/* Gives every table its text and calls the rules. 0/-1 (ERR_STEP: too much). */
-int check_dump(struct schema *s, const struct check_rules *rules, const char *dump, size_t len,
+/* Gives every table its text and calls the rules. 0/-1 (ERR_STEP: too much, or past the deadline). */
+int check_dump(struct schema *s, const struct check_rules *rules, const char *dump, size_t len, mono_ms deadline,
 	       struct err *err) MUST_USE;
+
+/* What comes from a hostile box may be made to take long: names are looked for in lists. */
+enum {
+	CHECK_MAX_MS = 10000,         /* for one schema: large real ones take a tenth of a second */
+	CHECK_MAX_ITEMS = 10000,      /* of one CREATE TABLE */
+	CHECK_MAX_STATEMENTS = 20000, /* of one table */
+	CHECK_MAX_CLAUSE = 8192,      /* bytes of what is looked for inside of an option */
+};
+/* 0, or -1 with "too much work" when the deadline is over. */
+int check_time(mono_ms deadline, struct err *err) MUST_USE;
 
 /* For rules.other: the object of the catalogue with that kind and name, or NULL. */
 struct object *check_object(const struct checking *c, const char *kind, const char *name);

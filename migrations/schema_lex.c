@@ -255,7 +255,8 @@ void sql_unquote(const struct sql_token *t, struct buf *out)
 
 void sql_strip_brackets(struct sql_lexer *lx)
 {
-	for (;;) {
+	enum { MAX_LEVELS = 32 }; /* each is read to its end */
+	for (int i = 0; i < MAX_LEVELS; i++) {
 		struct sql_lexer rest = *lx;
 		struct sql_lexer inner;
 		struct sql_token t;

@@ -191,11 +191,16 @@ static bool eat_string(struct sql_lexer *lx, const char *text)
 
 static bool eat_check(struct check_table *c, struct sql_lexer *lx, const char *name)
 {
-	for (size_t i = 0; i < c->table->n_checks; i++)
-		if (strcasecmp(c->table->checks[i].name, name) == 0 && check_eat(lx, c->table->checks[i].expr)) {
+	/* One of the table and one of a column may have the same name. */
+	for (size_t i = 0, tried = 0; i < c->table->n_checks && tried < 2; i++) {
+		if (strcasecmp(c->table->checks[i].name, name) != 0)
+			continue;
+		tried++;
+		if (check_eat(lx, c->table->checks[i].expr)) {
 			c->checks++;
 			return true;
 		}
+	}
 	return false;
 }
 
@@ -360,6 +365,14 @@ static bool eat_fk(struct check_table *c, struct sql_lexer *lx, const struct for
 	       (delete || !fk->on_delete[0] || begins(fk->on_delete, "RESTRICT"));
 }
 
+static const struct foreign_key *find_fk(const struct table *t, const struct sql_token *name)
+{
+	for (size_t i = 0; i < t->n_fks; i++)
+		if (check_means(SQL_MARIADB, name, t->fks[i].name))
+			return &t->fks[i];
+	return NULL;
+}
+
 static void check_constraint(struct check_table *c, struct sql_lexer *item)
 {
 	struct sql_lexer lx = *item;
@@ -368,9 +381,9 @@ static void check_constraint(struct check_table *c, struct sql_lexer *item)
 	sql_next(&lx, &t);
 	if (check_word(&lx, "foreign key")) {
 		c->fks++;
-		for (size_t i = 0; i < c->table->n_fks; i++)
-			if (check_means(SQL_MARIADB, &t, c->table->fks[i].name) && eat_fk(c, &lx, &c->table->fks[i]))
-				return;
+		const struct foreign_key *fk = find_fk(c->table, &t);
+		if (fk && eat_fk(c, &lx, fk))
+			return;
 	} else if (check_word(&lx, "check")) {
 		buf_reset(&c->text);
 		sql_unquote(&t, &c->text);
@@ -496,8 +509,10 @@ static void check_create(struct schema *s, struct table *t, struct sql_lexer lx)
 	check_name(&lx, &c.text);
 	if (sql_next(&lx, &token) && sql_is_punct(&token, '(')) {
 		sql_skip_group(&lx, &body);
-		while (check_item(&body, &item))
+		for (size_t i = 0; i < CHECK_MAX_ITEMS && check_item(&body, &item); i++)
 			check_body_item(&c, &item);
+		if (!check_at_end(body))
+			bad_item(&c, &body);
 		check_counts(&c);
 		check_tail(&c, lx);
 	} else {
@@ -549,9 +564,13 @@ int schema_finish_mariadb(struct schema *s, const struct schema_text *text, stru
 {
 	static const struct check_rules rules = {SQL_MARIADB, check_statements, check_other, NULL};
 	AUTO_BUF scratch = buf_make(BUF_TEXT_MAX);
-	for (size_t i = 0; i < s->n_tables; i++)
+	mono_ms deadline = clock_deadline(CHECK_MAX_MS);
+	for (size_t i = 0; i < s->n_tables; i++) {
 		read_table(s, &s->tables[i], &scratch);
-	if (check_dump(s, &rules, text->dump, text->dump_len, err) < 0)
+		if (check_time(deadline, err) < 0)
+			return -1;
+	}
+	if (check_dump(s, &rules, text->dump, text->dump_len, deadline, err) < 0)
 		return -1;
 	for (size_t i = 0; i < s->n_tables; i++)
 		drop_collations(&s->tables[i]);

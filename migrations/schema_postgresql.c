@@ -45,6 +45,24 @@ static bool is_own_name(const struct table *t, const char *name, const char *col
 	return n > end && strncmp(name + n - end, suffix, end) == 0 && strncmp(own.data, name, 8) == 0;
 }
 
+/* table_check, or table_column_check where it is about one column. */
+static bool is_own_check_name(const struct table *t, const char *name)
+{
+	const char *bare = bare_name(t);
+	size_t head = strlen(bare);
+	if (strncmp(name, bare, head) != 0 || name[head] != '_')
+		return is_own_name(t, name, "", "check"); /* a long one */
+	if (is_own_name(t, name, "", "check"))
+		return true;
+	const char *column = name + head + 1;
+	for (size_t i = 0; i < t->n_columns; i++) {
+		size_t n = strlen(t->columns[i].name);
+		if (strncmp(column, t->columns[i].name, n) == 0 && strncmp(column + n, "_check", 6) == 0)
+			return column[n + 6 + strspn(column + n + 6, "0123456789")] == '\0';
+	}
+	return false;
+}
+
 static void read_table(struct table *t)
 {
 	for (size_t i = 0; i < t->n_columns; i++)
@@ -57,9 +75,7 @@ static void read_table(struct table *t)
 		t->fks[i].automatic = is_own_name(t, t->fks[i].name, t->fks[i].from, "fkey");
 	for (size_t i = 0; i < t->n_checks; i++) {
 		struct check *ck = &t->checks[i];
-		ck->automatic = is_own_name(t, ck->name, "", "check");
-		for (size_t k = 0; k < t->n_columns && !ck->automatic; k++)
-			ck->automatic = is_own_name(t, ck->name, t->columns[k].name, "check");
+		ck->automatic = is_own_check_name(t, ck->name);
 	}
 }
 
@@ -296,6 +312,8 @@ static bool said_in(const struct sql_lexer *clause, const char *text)
 {
 	struct sql_lexer in = {.p = text, .end = text + strlen(text), .dialect = SQL_POSTGRESQL};
 	struct sql_token t;
+	if (in.end - in.p > CHECK_MAX_CLAUSE || clause->end - clause->p > CHECK_MAX_CLAUSE)
+		return false;
 	AUTO_FREE char *want = xstrndup(clause->p, (size_t)(clause->end - clause->p));
 	do {
 		struct sql_lexer at = in;
@@ -339,7 +357,7 @@ static void check_create(struct check_table *c, struct sql_lexer lx, const struc
 		return;
 	}
 	sql_skip_group(&lx, &body);
-	while (check_item(&body, &item)) {
+	for (size_t i = 0; i < CHECK_MAX_ITEMS && check_item(&body, &item); i++) {
 		struct sql_lexer at = item;
 		struct sql_token t;
 		if (sql_next(&at, &t) && sql_is(&t, "constraint"))
@@ -347,6 +365,8 @@ static void check_create(struct check_table *c, struct sql_lexer lx, const struc
 		else
 			check_column(c, &item);
 	}
+	if (!check_at_end(body))
+		bad(c, &body);
 	check_tail(c, lx);
 }
 
@@ -612,7 +632,11 @@ static void check_other(struct checking *c, const struct check_statement *st, co
 int schema_finish_postgresql(struct schema *s, const struct schema_text *text, struct err *err)
 {
 	static const struct check_rules rules = {SQL_POSTGRESQL, check_statements, check_other, is_object};
-	for (size_t i = 0; i < s->n_tables; i++)
+	mono_ms deadline = clock_deadline(CHECK_MAX_MS);
+	for (size_t i = 0; i < s->n_tables; i++) {
 		read_table(&s->tables[i]);
-	return check_dump(s, &rules, text->dump, text->dump_len, err);
+		if (check_time(deadline, err) < 0)
+			return -1;
+	}
+	return check_dump(s, &rules, text->dump, text->dump_len, deadline, err);
 }
