@@ -78,7 +78,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct run run = {.name = "r", .nonce = NONCE, .engine = "sqlite"};
 	rc = store_run_add(db, &run, "{}", &err);
 	assert(rc == 0 && strcmp(run.id, "r-1") == 0);
-	struct walk walk = {.db = db, .engine = "sqlite", .refused = "refused$", .env_failed = "^Import"};
+	static struct limits *limits;
+	json_t *tree = json_pack("{s:s, s:s}", "step", "3s", "loss", "strict");
+	limits = limits ? limits : limits_new(tree, "sqlite", 20, &err);
+	json_decref(tree);
+	assert(limits);
+	struct walk walk = {
+		.db = db, .engine = "sqlite", .refused = "refused$", .env_failed = "^Import", .limits = limits};
 	(void)snprintf(walk.run, sizeof(walk.run), "%s", run.id);
 	AUTO_BUF journal = buf_make(BUF_TEXT_MAX);
 	add_nonces(&journal, data, size);
