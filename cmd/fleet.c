@@ -72,6 +72,8 @@ static int ship_load(struct ship *s, const struct fleet_order *o, size_t index, 
 		if (add_set(s, xstrdup(o->set.v[i]), err) < 0)
 			return -1;
 	}
+	if (o->cold && add_set(s, xstrdup("migrations.cold=true"), err) < 0)
+		return -1;
 	if (o->from && add_set(s, xasprintf("migrations.from=%s", o->from), err) < 0)
 		return -1;
 	if (o->to && add_set(s, xasprintf("migrations.to=%s", o->to), err) < 0)

@@ -43,6 +43,7 @@ struct fleet_order {
 	struct opt_list vary;  /* --vary: one ship per combination of values */
 	const char *from, *to; /* or NULL */
 	const char *label;     /* what is special about it, for people; NULL: what vary makes of it */
+	bool cold;             /* migrations.cold */
 };
 /* Adds the recipe, or one ship for each combination that `vary` makes of it. ERR_USER when something does not fit. */
 int fleet_add(struct fleet *f, const struct fleet_order *order, struct err *err) MUST_USE;

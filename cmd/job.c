@@ -51,6 +51,7 @@ struct life {
 	struct box box;
 	bool have_box;
 	bool is_flown;                /* the box may have the plan */
+	bool is_warming;              /* the task loads the tool */
 	bool is_readying, is_unready; /* the task is the box's own; it did not come about */
 	struct lookout *lookout;      /* while there is a flight to a box of a cloud */
 	struct walk_view view;
@@ -132,17 +133,18 @@ static void on_task(void *ctx, int64_t n, const char *kind, const char *title)
 	AUTO_FREE char *what = xasprintf("%s: %s", kind, title);
 	(void)n;
 	l->is_readying = strcmp(kind, COMPILE_READY) == 0;
+	l->is_warming = strcmp(kind, WALK_WARM) == 0;
 	pane_doing(l->pane, what, NULL, 0);
 }
 
-static void show_tail(struct life *l, char kind, int64_t n)
+static void show_tail(struct life *l, char kind, int64_t n, size_t lines)
 {
 	AUTO_BUF out = buf_make(TAIL_MAX);
 	struct err err = ERR_INIT;
 	if (screen_is_verbose(l->screen) || screen_is_json(l->screen))
 		return;
 	if (store_output_read(l->db, l->run.id, kind, n, TAIL_MAX, &out, &err) == 0 && out.len)
-		pane_output(l->pane, out.data, out.len, TAIL_LINES);
+		pane_output(l->pane, out.data, out.len, lines);
 }
 
 static void on_task_end(void *ctx, int64_t n, int64_t rc, const char *why, int64_t ms)
@@ -158,7 +160,7 @@ static void on_task_end(void *ctx, int64_t n, int64_t rc, const char *why, int64
 	bool bad = rc != 0 || strcmp(why, "exit") != 0;
 	l->is_unready |= bad && l->is_readying;
 	if (bad)
-		show_tail(l, 't', n);
+		show_tail(l, 't', n, l->is_warming ? 1 : TAIL_LINES);
 }
 
 static void on_list(void *ctx, const char *text, size_t len)
@@ -216,7 +218,7 @@ static void on_step_end(void *ctx, const struct step *s, const char *brief)
 	json_object_set_new(o, "change", report_json_text(brief));
 	pane_json(l->pane, o);
 	if (!outcome_is_good(s->outcome))
-		show_tail(l, 's', s->n);
+		show_tail(l, 's', s->n, TAIL_LINES);
 }
 
 static void life_view(struct life *l)
@@ -441,6 +443,15 @@ static const char *judge(struct life *l, int rc, struct err *err, char *why, siz
 	return err->reach == ERR_BOX && l->have_box ? "lost" : "error";
 }
 
+/* Where the time of a walk with a loaded tool went. */
+static void say_times(struct life *l)
+{
+	AUTO_BUF line = buf_make(BUF_TEXT_MAX);
+	struct err err = ERR_INIT;
+	if (l->run.id[0] && report_times(l->db, l->run.id, &line, &err) == 0 && line.len)
+		pane_progress(l->pane, "  %-9s %s", "times", line.data);
+}
+
 static void say_end(struct life *l, const char *status, const char *why, const char *box)
 {
 	char span[32];
@@ -480,6 +491,7 @@ static int conclude(struct life *l, int rc, struct err *err)
 		exit_code = 4;
 	}
 	pane_doing(l->pane, "", NULL, 0);
+	say_times(l);
 	say_end(l, status, why, box.data);
 	if (l->run.id[0] && screen_is_json(l->screen)) {
 		json_t *o = report_run_json(l->db, l->run.id, &kept);

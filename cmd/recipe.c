@@ -76,6 +76,7 @@ static const struct rule {
 	{"/migrations", "timeout", K_SPAN},
 	{"/migrations", "fresh", K_TEXT},
 	{"/migrations", "roundtrip", K_FLAG},
+	{"/migrations", "cold", K_FLAG},
 };
 
 #define MAX_RULES_OF_PARENT 32
@@ -502,9 +503,12 @@ static int load_adapters(struct recipe *r, struct err *err)
 	r->tool_adapter = adapter_load_tool(r->tool, &why);
 	if (!r->tool_adapter)
 		return yaml_err(&r->y, "/migrations/tool", err, "%s", why.msg);
-	if (strcmp(r->tool, FRESH_TOOL) == 0)
-		return apply_fresh(r, err);
-	return apply_overrides(r, r->tool_adapter, "migrations", NULL, err);
+	int rc = strcmp(r->tool, FRESH_TOOL) == 0 ? apply_fresh(r, err)
+						  : apply_overrides(r, r->tool_adapter, "migrations", NULL, err);
+	const char *cold = get2(r, "migrations", "cold");
+	if (rc == 0 && cold && strcmp(cold, "true") == 0)
+		adapter_cold(r->tool_adapter);
+	return rc;
 }
 
 /* source.git may be a path on this machine: the box cannot see it, so it is sent. */

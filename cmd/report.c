@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "migrations/rows.h"
+#include "migrations/walk.h"
 
 #define TITLE_COLUMNS       58
 #define VERSION_MIN_COLUMNS 4
@@ -55,7 +56,9 @@ void report_task(const struct task_row *t, struct buf *out)
 	text_pad(out, title.data, TITLE_COLUMNS + 2);
 	add_span(t->ms, span);
 	buf_addf(out, "%9s", span);
-	if (strcmp(t->why, "exit") != 0 && *t->why)
+	if (strcmp(t->kind, WALK_WARM) == 0 && (t->rc > 0 || (*t->why && strcmp(t->why, "exit") != 0)))
+		buf_adds(out, "  stays cold");
+	else if (strcmp(t->why, "exit") != 0 && *t->why)
 		buf_addf(out, "  %s", t->why);
 	else if (t->rc > 0)
 		buf_addf(out, "  exit code %lld", (long long)t->rc);
@@ -308,6 +311,8 @@ void report_step(struct report_steps *r, const struct step *s, const char *brief
 	bool quiet = s->leg > 1 && !r->verbose && !(s->leg == 4 && !outcome_is_good(s->outcome));
 	if (!quiet) {
 		report_step_line(s, r->counts ? &before : NULL, brief, r->width, out);
+		if (r->net && s->net_ms >= 0)
+			buf_addf(out, "  (net %lld ms)", (long long)s->net_ms);
 		add_commit(r, s, out);
 		buf_addc(out, '\n');
 		add_unfilled(out, s->seeded);
@@ -418,6 +423,46 @@ int report_trips(struct db *db, const char *run, struct buf *out, struct err *er
 	return 0;
 }
 
+struct times {
+	int64_t load, net, gross;
+	size_t n;
+};
+
+static int add_load(const struct task_row *t, void *ctx)
+{
+	struct times *sum = ctx;
+	if (strcmp(t->kind, WALK_WARM) == 0 && t->rc == 0)
+		sum->load += t->ms;
+	return 0;
+}
+
+static int add_step(const struct step *s, void *ctx)
+{
+	struct times *sum = ctx;
+	if (s->net_ms < 0)
+		return 0;
+	sum->n++;
+	sum->net += s->net_ms;
+	sum->gross += s->ms;
+	return 0;
+}
+
+int report_times(struct db *db, const char *run, struct buf *out, struct err *err)
+{
+	char load[32], net[32], gross[32];
+	struct times sum = {0};
+	if (store_task_each(db, run, add_load, &sum, err) < 0 || store_step_each(db, run, add_step, &sum, err) < 0)
+		return -1;
+	if (sum.n == 0)
+		return 0;
+	add_span(sum.load, load);
+	add_span(sum.net, net);
+	add_span(sum.gross, gross);
+	buf_addf(out, "tool loaded once in %s, %zu step%s %s net, %s gross", load, sum.n, sum.n == 1 ? "" : "s", net,
+		 gross);
+	return 0;
+}
+
 void report_brief(const struct step *s, struct buf *out)
 {
 	size_t lines = 0;
@@ -482,6 +527,7 @@ json_t *report_step_json(const struct step *s, const char *before)
 			      "ms", (json_int_t)s->ms, "dump_sha256", s->dump);
 	if (!o)
 		o = json_object(); /* a version that is no UTF-8: the walk refuses such, the store may be older */
+	json_object_set_new(o, "net_ms", s->net_ms >= 0 ? json_integer(s->net_ms) : json_null());
 	json_object_set_new(o, "changes", lines_json(s->changes));
 	json_object_set_new(o, "rows", numbers_json(s->counts));
 	json_object_set_new(o, "rewritten", rewritten_json(before, s->counts));

@@ -8,6 +8,7 @@ struct run_opts {
 	struct opt_list set, vary;
 	const char *from, *to, *keep;
 	bool roundtrip;
+	bool cold;
 };
 
 static const struct opt opts[] = {
@@ -18,6 +19,8 @@ static const struct opt opts[] = {
 	 offsetof(struct run_opts, roundtrip)},
 	{0, "keep", "never|on-failure|always", "what happens to the box at the end (default never)", OPT_CHOICE,
 	 offsetof(struct run_opts, keep)},
+	{0, "cold", NULL, "start the tool anew for each step, as one types it", OPT_FLAG,
+	 offsetof(struct run_opts, cold)},
 	{0, "set", "KEY.PATH=VALUE", "override one value of the recipe", OPT_LIST, offsetof(struct run_opts, set)},
 	{0, "vary", "KEY.PATH=A,B", "one run per value", OPT_LIST, offsetof(struct run_opts, vary)},
 	OPT_END,
@@ -27,7 +30,8 @@ static int run(struct cmd_ctx *c, struct err *err)
 {
 	const struct run_opts *o = c->opts;
 	CLEANUP(fleet_finish) struct fleet fleet = {0};
-	struct fleet_order order = {.path = c->argv[0], .set = o->set, .vary = o->vary, .from = o->from, .to = o->to};
+	struct fleet_order order = {
+		.path = c->argv[0], .set = o->set, .vary = o->vary, .from = o->from, .to = o->to, .cold = o->cold};
 	if (o->roundtrip && order.set.n == OPT_LIST_MAX)
 		return err_set(err, ERR_USER, 0, "--set: more than %d assignments", OPT_LIST_MAX - 1);
 	if (o->roundtrip)

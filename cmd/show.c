@@ -72,7 +72,7 @@ static int show_text(struct cmd_ctx *c, const struct run *r, struct err *err)
 		printf("  %s\n", r->variant);
 	if (*r->machine)
 		printf("  machine %s%s%s\n", r->machine, *r->boot ? ", boot " : "", r->boot);
-	struct showing sh = {.c = c, .steps = {.verbose = c->globals->verbose}};
+	struct showing sh = {.c = c, .steps = {.verbose = c->globals->verbose, .net = true}};
 	AUTO_BUF trips = buf_make(BUF_TEXT_MAX);
 	if (store_task_each(c->db, r->id, on_task, c, err) < 0 ||
 	    store_step_each(c->db, r->id, measure_step, &sh, err) < 0)
@@ -83,6 +83,11 @@ static int show_text(struct cmd_ctx *c, const struct run *r, struct err *err)
 		return -1;
 	if (trips.len)
 		printf("  %s\n", trips.data);
+	AUTO_BUF times = buf_make(BUF_TEXT_MAX);
+	if (rc == 0)
+		rc = report_times(c->db, r->id, &times, err);
+	if (times.len)
+		printf("  %-9s %s\n", "times", times.data);
 	return rc < 0 ? -1 : 0;
 }
 

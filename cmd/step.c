@@ -8,11 +8,14 @@
 
 struct step_opts {
 	const char *to;
+	bool cold;
 };
 
 static const struct opt opts[] = {
 	{0, "to", "VERSION|+N|-N", "where to go from where the database is (default head)", OPT_STRING,
 	 offsetof(struct step_opts, to)},
+	{0, "cold", NULL, "start the tool anew for each step, as one types it", OPT_FLAG,
+	 offsetof(struct step_opts, cold)},
 	OPT_END,
 };
 
@@ -34,7 +37,8 @@ static int run(struct cmd_ctx *c, struct err *err)
 			       : err_set(err, ERR_BOX, 0, "box %s: it is gone; `stepbox gc` clears it away", box.name);
 	if (store_run_recipe(c->db, box.run, &json, err) < 0)
 		return -1;
-	int rc = recipe_from_json(&r, json.data, NULL, err);
+	struct opt_list sets = {.v = {"migrations.cold=true"}, .n = o->cold};
+	int rc = recipe_from_json(&r, json.data, &sets, err);
 	if (rc == 0) {
 		struct screen *screen = screen_new(c->globals, 1);
 		struct job job = {

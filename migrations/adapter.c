@@ -60,6 +60,7 @@ static const struct rule {
 	{"up", KIND_TEXT, IN_TOOL | IN_VARIANT | RECIPE},
 	{"down", KIND_TEXT, IN_TOOL | IN_VARIANT | RECIPE},
 	{"current", KIND_TEXT, IN_TOOL | IN_VARIANT | RECIPE},
+	{"warm", KIND_TEXT, IN_TOOL | IN_VARIANT},
 	{"version_table", KIND_TEXT, IN_TOOL | IN_VARIANT | RECIPE},
 	{"version_sql", KIND_TEXT, IN_TOOL | IN_VARIANT | RECIPE},
 	{"applied", KIND_BOOL, IN_TOOL | RECIPE},
@@ -80,7 +81,7 @@ static const struct rule {
 };
 
 /* Words that mean something else where options are set. */
-static const char *const reserved[] = {"tool", "from", "to", "match", "timeout", "roundtrip", "engine", "step", NULL};
+static const char *const reserved[] = {"tool", "from", "to", "match", "timeout", "roundtrip", "engine", "step", "cold", NULL};
 
 struct adapter {
 	struct yaml y;
@@ -348,6 +349,19 @@ static int check_map(const struct adapter *a, const char *pointer, json_t *map, 
 	return 0;
 }
 
+static bool is_warm(const struct adapter *tool)
+{
+	const json_t *variant;
+	size_t i;
+	if (adapter_get(tool, "warm"))
+		return true;
+	json_array_foreach (json_object_get(tool->y.root, "variants"), i, variant) {
+		if (json_object_get(variant, "warm"))
+			return true;
+	}
+	return false;
+}
+
 static int check(const struct adapter *a, const char *name, struct err *err)
 {
 	if (!json_is_object(a->y.root))
@@ -363,6 +377,8 @@ static int check(const struct adapter *a, const char *name, struct err *err)
 	for (const char *const *key = (const char *const[]){"list", "up", NULL}; *key; key++)
 		if (!adapter_get(a, *key))
 			return yaml_err(&a->y, "", err, "%s: missing", *key);
+	if (is_warm(a) && !json_object_get(json_object_get(a->y.root, "options"), "python"))
+		return yaml_err(&a->y, "", err, "warm: an option `python`, the interpreter, is wanted with it");
 	if (!adapter_get(a, "current") == !adapter_get(a, "version_sql"))
 		return yaml_err(&a->y, "", err, "exactly one of current and version_sql is wanted");
 	return 0;
@@ -570,6 +586,8 @@ static void set_key(struct adapter *a, const char *key, const char *value)
 		remove_key(a, "version_table");
 	} else if (strcmp(key, "version_sql") == 0) {
 		remove_key(a, "current");
+	} else if (strcmp(key, "up") == 0 || strcmp(key, "down") == 0) {
+		remove_key(a, "warm"); /* it is made for our words */
 	}
 	json_object_set_new(a->y.root, key, json_string(value));
 }
@@ -598,6 +616,11 @@ int adapter_override(struct adapter *a, const char *key, const char *value, stru
 		return err_set(err, ERR_USER, 0, "%s: %s", key, why);
 	set_key(a, key, value);
 	return 0;
+}
+
+void adapter_cold(struct adapter *tool)
+{
+	remove_key(tool, "warm");
 }
 
 /* ---- filling ---- */
@@ -674,6 +697,7 @@ static void add_literal(json_t *scope, const char *key, const char *value)
 struct filler {
 	const struct adapter *tool, *db;
 	json_t *scope;    /* for the tool's snippets */
+	json_t *steps;    /* for up and down: the same, with an interpreter that may be warm */
 	json_t *db_scope; /* for the look */
 	json_t *keep;
 };
@@ -696,7 +720,9 @@ static int keep_filled(const struct filler *f, const struct adapter *a, const ch
 /* A snippet of the tool (layer: its root or one of its variants); NULL when the layer has none. */
 static int snippet(const struct filler *f, const json_t *layer, const char *key, const char **out, struct err *err)
 {
-	return keep_filled(f, f->tool, key, json_string_value(json_object_get(layer, key)), f->scope, out, err);
+	bool step = strcmp(key, "up") == 0 || strcmp(key, "down") == 0;
+	return keep_filled(f, f->tool, key, json_string_value(json_object_get(layer, key)), step ? f->steps : f->scope,
+			   out, err);
 }
 
 /* A variant's value, or else the tool's. */
@@ -729,7 +755,7 @@ static int add_variant(const struct filler *f, const json_t *layer, struct plan_
 	v->name = json_string_value(json_array_get(f->keep, json_array_size(f->keep) - 1));
 	if (snippet(f, layer, "when", &v->when, err) < 0 || snippet(f, layer, "list", &v->list, err) < 0 ||
 	    snippet(f, layer, "up", &v->up, err) < 0 || snippet(f, layer, "down", &v->down, err) < 0 ||
-	    snippet(f, layer, "current", &v->current, err) < 0)
+	    snippet(f, layer, "current", &v->current, err) < 0 || snippet(f, layer, "warm", &v->warm, err) < 0)
 		return err_ctx(err, "variant %s", v->name);
 	if (json_object_get(layer, "version_table") || json_object_get(layer, "version_sql"))
 		return look(f, layer, &v->look, err);
@@ -748,7 +774,7 @@ static int add_walk(const struct filler *f, struct plan_walk *w, struct err *err
 	w->env_failed = adapter_get(f->tool, "env_failed");
 	if (snippet(f, root, "list", &w->list, err) < 0 || snippet(f, root, "up", &w->up, err) < 0 ||
 	    snippet(f, root, "down", &w->down, err) < 0 || snippet(f, root, "current", &w->current, err) < 0 ||
-	    look(f, NULL, &w->look, err) < 0)
+	    snippet(f, root, "warm", &w->warm, err) < 0 || look(f, NULL, &w->look, err) < 0)
 		return -1;
 	if (keep_filled(f, f->db, "save", adapter_get(f->db, "save"), f->db_scope, &w->save, err) < 0 ||
 	    keep_filled(f, f->db, "restore", adapter_get(f->db, "restore"), f->db_scope, &w->restore, err) < 0)
@@ -773,6 +799,19 @@ static int fill_options(const struct adapter *tool, json_t *scope, struct err *e
 	return fill_all(tool, "options", scope, NULL, err);
 }
 
+/* The interpreter of up and down, and its part of templates/warm/. */
+static void warm_steps(const struct filler *f, struct plan_walk *w)
+{
+	const json_t *python = json_object_get(f->scope, "python");
+	if (!json_is_string(python) || !is_warm(f->tool))
+		return;
+	json_array_append(f->keep, (json_t *)(uintptr_t)python);
+	w->interpreter = json_string_value(python);
+	w->harness = "python.py";
+	AUTO_FREE char *called = xasprintf("stepbox_warm %s", w->interpreter);
+	json_object_set_new(f->steps, "python", json_string(called));
+}
+
 int adapter_walk(const struct adapter *tool, const struct adapter *db, const json_t *vars, struct plan_walk *w,
 		 json_t **keep, struct err *err)
 {
@@ -787,9 +826,11 @@ int adapter_walk(const struct adapter *tool, const struct adapter *db, const jso
 		AUTO_FREE char *dotted = xasprintf("database.%s", key);
 		json_object_set(db_scope, key, json_object_get(vars, dotted));
 	}
-	struct filler f = {.tool = tool, .db = db, .scope = scope, .db_scope = db_scope, .keep = *keep};
 	if (fill_options(tool, scope, err) < 0)
 		return -1;
+	CLEANUP(json_freep) json_t *steps = json_copy(scope);
+	struct filler f = {.tool = tool, .db = db, .scope = scope, .steps = steps, .db_scope = db_scope, .keep = *keep};
+	warm_steps(&f, w);
 	return add_walk(&f, w, err);
 }
 

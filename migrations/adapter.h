@@ -26,7 +26,8 @@
  *     applied: false                 # current/version_sql give *all* applied versions
  *     refused: 'regex'               # output that means: this direction is not supported
  *     env_failed: 'regex'            # output that means: the environment is broken, not the migration
- *     variants: [{name, when, list, up, down, current, version_table, version_sql}]
+ *     warm: |                        # what to load once instead of with every step; see below
+ *     variants: [{name, when, list, up, down, current, version_table, version_sql, warm}]
  *     history:                       # which files are versions, all through git's history (migrations/history.h):
  *       - paths: [db/migrate]        # git pathspecs from the top of the repository: every place where they ever lived
  *         name: '/([0-9]+)_[^/]*$'   # extended regular expression on "/path", or a list: of the first that matches
@@ -61,7 +62,16 @@
  *
  * Filling is by text (base/template.h): shell snippets put what they fill in between double quotes. An option may use
  * the options before it; an option of a database is ${file} in its own file, and ${database.file} everywhere.
- * A key that a recipe overrides is overridden in all variants. */
+ * A key that a recipe overrides is overridden in all variants.
+ *
+ * Warm: a tool written in Python (its options have `python`: the interpreter) spends most of a step on importing
+ * itself. `warm` is Python text, executed once in the checkout; each `${python} …` of up and down is then a fork of
+ * what it left, with the command's own words, environment, directory and files, so the snippets are the same warm and
+ * cold. The text must import and nothing more: whatever touches a database, a file or a connection, prints, or starts a
+ * thread is not kept (templates/ warm/python.py). Parts are divided by a line `--`; a part that is not kept costs only
+ * itself and those behind it. cold("why") ends a part; os.chdir() to where the snippets go is the first part's
+ * business, and `${python}` must be a command of its own there (not behind exec or env). A recipe that says itself how
+ * to go up or down has no warm way. */
 #ifndef STEPBOX_MIGRATIONS_ADAPTER_H
 #define STEPBOX_MIGRATIONS_ADAPTER_H
 
@@ -90,6 +100,8 @@ const json_t *adapter_json(const struct adapter *a);
  * current, look, files, version_table, version_sql, applied, refused, env_failed) or one of its options. ERR_USER with
  * the nearest known key when it is neither. */
 int adapter_override(struct adapter *a, const char *key, const char *value, struct err *err) MUST_USE;
+/* Takes the tool's warm way: each step starts the tool by itself, as it is typed. */
+void adapter_cold(struct adapter *tool);
 /* All keys adapter_override() takes, NULL-terminated (for messages and completion). Borrowed. */
 const char *const *adapter_keys(const struct adapter *a);
 

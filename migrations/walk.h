@@ -39,6 +39,7 @@ struct walk {
 };
 
 struct walker;
+#define WALK_WARM       "warm" /* the kind of the task that loads the tool once; its failing is no finding */
 #define WALK_MAX_TASKS  10000
 #define WALK_MAX_STEPS  20000
 #define WALK_MAX_OUTPUT ((int64_t)4 << 20) /* of one task or step */

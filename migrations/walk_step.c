@@ -92,6 +92,9 @@ static int check_ran(struct walker *w, const struct journal_record *r, struct er
 	const char *why = NULL;
 	if (walk_part(w, r, SEEN_RAN, err) < 0 || walk_end(w, r, &why, err) < 0)
 		return -1;
+	w->step.net_ms = -1;
+	if (journal_get(r, "net") && journal_int(r, "net", 0, MAX_MS, &w->step.net_ms, err) < 0)
+		return -1;
 	w->step.rc = w->rc;
 	w->step.ms = w->ms;
 	(void)snprintf(w->step.why, sizeof(w->step.why), "%s", why);

@@ -96,13 +96,12 @@ static int keep_hello(struct walker *w, const struct journal_record *r, struct e
 
 static int check_task(struct walker *w, const struct journal_record *r, struct err *err)
 {
-	char kind[32];
 	if (w->tasks >= WALK_MAX_TASKS)
 		return walk_bad(r, err, "too many");
-	if (walk_expect(r, "n", w->tasks + 1, err) < 0 || walk_word(r, "kind", kind, sizeof(kind), err) < 0)
+	if (walk_expect(r, "n", w->tasks + 1, err) < 0 || walk_word(r, "kind", w->kind, sizeof(w->kind), err) < 0)
 		return -1;
 	/* Behind the walk come questions only, and only when it came to its end. */
-	w->question = strcmp(kind, "question") == 0;
+	w->question = strcmp(w->kind, "question") == 0;
 	if (w->question != (w->phase == PHASE_WALK) || (w->question && !walk_is_whole(w)))
 		return walk_bad(r, err, "not at this place");
 	w->tasks++;

@@ -13,8 +13,9 @@
  *
  *     hello    run= pid= utc= machine= boot=    the runner started; its machine-id and boot id, or `-`
  *     task     n= kind= timeout= len=           payload: title. Behind the plan's own: kind=list (listing the
- *                                               versions), kind=walk (only when that cannot be done as asked);
- *                                               kind=question: behind the walk, any rc is good
+ *                                               versions), kind=warm (loading the tool once; when that does not
+ *                                               work the walk goes on), kind=walk (only when it cannot be done as
+ *                                               asked); kind=question: behind the walk, any rc is good
  *     out      task=|step= len=                 payload: output bytes, a piece
  *     cut      task=|step= dropped=             output was over the limit: so many bytes in the middle are missing
  *     end      n= rc= ms= why=                  of a task; why: exit, timeout, stop, limit (endless output)
@@ -31,7 +32,7 @@
  *                                               commit: whose code runs it, where each version has its own
  *     seeded   n= rc= len=                      before `ran`: data was filled in; payload: what could not be,
  *                                               "table<TAB>message" lines. May be followed by `counts` as they are then
- *     ran      n= rc= ms= why=                  as of `end`
+ *     ran      n= rc= ms= why= [net=]           as of `end`; net: ms without the tool's start-up, when it was loaded
  *     at       n= len=                          payload: current version set, one a line (may be empty)
  *     dump     n= form= sha256= size= [len=]    form: full, delta (`diff -n` against the dump before), same (no len)
  *     model    n= form= sha256= size= [len=]    what the database's catalogue says, told as dumps are; after `dump`

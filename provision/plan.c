@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/template.h"
 #include "base/text.h"
 
 #define FILE_TIMEOUT_S 60
@@ -41,12 +42,14 @@ struct plan {
 #define WALK_TEXTS(X)                                                                                                  \
 	X(tool)                                                                                                        \
 	X(engine)                                                                                                      \
-	X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to) X(checkout) X(commits) X(files) X(refused)         \
-		X(env_failed)
-#define SNIPPETS(X)      X(list) X(up) X(down) X(current) X(look)
+	X(dir)                                                                                                         \
+	SNIPPETS(X) X(save) X(restore) X(seed) X(interpreter) X(harness) X(from) X(to) X(checkout) X(commits) X(files) \
+		X(refused) X(env_failed)
+#define SNIPPETS(X)      X(list) X(up) X(down) X(current) X(look) X(warm)
 #define VARIANT_TEXTS(X) X(name) X(when) SNIPPETS(X)
 #define SCRIPT_TEXTS(X)                                                                                                \
-	X(tool) X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(from) X(to) X(checkout) X(commits) X(files)
+	X(tool)                                                                                                        \
+	X(dir) SNIPPETS(X) X(save) X(restore) X(seed) X(interpreter) X(from) X(to) X(checkout) X(commits) X(files)
 
 struct plan *plan_new(const char *run)
 {
@@ -507,6 +510,18 @@ static void set_variable(struct buf *out, const char *name, const char *text)
 	buf_addc(out, '\n');
 }
 
+static void script_harness(const struct plan_walk *w, struct buf *out)
+{
+	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+	struct err err = ERR_INIT;
+	if (!w->harness)
+		return;
+	AUTO_FREE char *path = xasprintf("warm/%s", w->harness);
+	int rc = template_file(path, &text, &err);
+	assert(rc == 0); /* it is in the program */
+	set_variable(out, "harness", text.data);
+}
+
 static void script_walk(const struct plan_walk *w, struct buf *out)
 {
 #define X(field) set_variable(out, #field, w->field);
@@ -514,6 +529,7 @@ static void script_walk(const struct plan_walk *w, struct buf *out)
 #undef X
 	set_variable(out, "applied", w->applied ? "1" : "");
 	set_variable(out, "roundtrip", w->roundtrip ? "1" : "");
+	script_harness(w, out);
 	buf_addf(out, "walk_timeout=%" PRId64 "\nwalk_begin\n", w->timeout_s);
 	for (size_t i = 0; i < w->n_variants; i++) {
 		buf_adds(out, "plan_variant");

@@ -47,8 +47,8 @@ char *plan_wiped(size_t n, const char *command);
  *   STATE     a directory of the adapter's own on the box that lives as long as the box
  *   SAVE      (save, restore) a directory
  *
- * In the run's directory STEPBOX_DIR seed finds `counts` as they are and, where the look makes one, `model`; it leaves "table<TAB>message" lines of what it
- * could not fill in `unfilled`. */
+ * In the run's directory STEPBOX_DIR seed finds `counts` as they are and, where the look makes one, `model`; it leaves
+ * "table<TAB>message" lines of what it could not fill in `unfilled`. */
 struct plan_walk {
 	const char *tool, *engine;  /* names, for people */
 	const char *dir;            /* the checkout */
@@ -65,8 +65,14 @@ struct plan_walk {
 		const char *version, *command;
 	} * before;
 	size_t n_before;
-	const char *from, *to; /* a version, "base", "head", "current" (from only), or "+N"/"-N" (to only) */
-	int64_t timeout_s;     /* per step */
+	/* A tool that is loaded once and forked for each step (templates/warm/, runner.sh). warm: what to load, in
+	 * parts, a text of the interpreter's language; NULL: each step starts the tool by itself. up and down then call
+	 * the interpreter as `stepbox_warm INTERPRETER …`. */
+	const char *warm;
+	const char *interpreter; /* shell words, as they stand in up and down; a program of templates/warm/ fits it: */
+	const char *harness;     /* "python.py" */
+	const char *from, *to;   /* a version, "base", "head", "current" (from only), or "+N"/"-N" (to only) */
+	int64_t timeout_s;       /* per step */
 	/* The code that goes with a version. checkout puts the checkout at $COMMIT and what belongs to it in place;
 	 * commits has "VERSION COMMIT" lines in order. NULL: all steps run with the source as it is. */
 	const char *checkout, *commits;
@@ -85,7 +91,7 @@ struct plan_walk {
 	/* Variants: the first whose `when` (shell, in dir) succeeds replaces the snippets it names (NULL: keep). */
 	size_t n_variants;
 	struct plan_variant {
-		const char *name, *when, *list, *up, *down, *current, *look;
+		const char *name, *when, *list, *up, *down, *current, *look, *warm;
 	} variants[16];
 };
 void plan_set_walk(struct plan *p, const struct plan_walk *w); /* copies */

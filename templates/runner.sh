@@ -51,6 +51,8 @@ VERSIONS_MAX=20000        # in the list
 VERSION_LEN=200           # bytes of one version
 LOOK_SECONDS=300          # for looking at the database
 WHEN_SECONDS=60           # for asking whether a variant fits
+WARM_SECONDS=120          # at most, for loading a tool
+WARM_STEPS=3              # with the same code, for which it is loaded anew
 JUMP_SECONDS=14400        # at most, for the way to the first version in one go
 CODE_SECONDS=3600         # for putting the checkout at a commit, and for a setup command of a step
 CODE_TOLD=65536           # bytes told of what such a command printed, when all was well
@@ -66,7 +68,9 @@ broken='' stop='' running=''              # states: '' or 1
 env="export STEPBOX_DIR='$D'; " key='' capture='' out='' sent=0 room=0
 slot=0 look=none tasks=0 planned=0 walks=0 runs=0 pipe=0 worker=''
 rc=0 ms=0 why=exit now=0
-VERSION='' TARGET='' STATE=''
+VERSION='' TARGET='' STATE='' warm='' net=''
+caller='stepbox_warm() { "$@"; }
+'
 
 # --- the journal ---
 
@@ -195,13 +199,28 @@ next_slot() { # NAME
 	look=$looks/l.$look_slot
 }
 
-# What a worker executes. Its variables have long names, for commands see them.
+# What a worker executes. Its variables have long names, for commands see them. A loaded tool (below) is its child; 7 and 8
+# lead to it and from it, so that it ends when the worker does.
 # shellcheck disable=SC2016 # for the other shell
 work='stepbox_dir=$1 stepbox_first=$2 stepbox_cd=$3 stepbox_locale=$4 stepbox_state=$5
 trap : TERM
 while read -r stepbox_n stepbox_name stepbox_out stepbox_sink stepbox_look stepbox_version stepbox_target; do
 	[ "$stepbox_n" -ge "$stepbox_first" ] || continue
 	[ "$stepbox_name" != quit ] || exit 0
+	if [ "$stepbox_name" = warm ]; then
+		mkfifo "$stepbox_dir/asked.$stepbox_n" "$stepbox_dir/said.$stepbox_n"
+		(
+			set -eu
+			. "$stepbox_dir/run/warm.sh"
+		) </dev/null >>"$stepbox_dir/$stepbox_out" 2>>"$stepbox_dir/$stepbox_out" 5>&- \
+			3<"$stepbox_dir/asked.$stepbox_n" 4>"$stepbox_dir/said.$stepbox_n" &
+		exec 7<>"$stepbox_dir/asked.$stepbox_n" 8<"$stepbox_dir/said.$stepbox_n" # 7 both ways: no SIGPIPE
+		read -r stepbox_said _ <&8 || stepbox_said=
+		[ "$stepbox_said" = ready ] || exec 7>&- 8<&-
+		[ "$stepbox_said" = ready ] && stepbox_loaded=1
+		echo "$stepbox_n $?" >&5
+		continue
+	fi
 	(
 		set -eu
 		. "$stepbox_dir/run/$stepbox_name.sh"
@@ -296,6 +315,107 @@ run() { # NAME DIR SECONDS
 
 succeeded() {
 	[ "$rc" = 0 ] && [ "$why" = exit ]
+}
+
+# --- a loaded tool ---
+# Starting a tool's interpreter and importing its modules is most of what a step takes, so that is done once: the worker has a
+# program beside it (templates/warm/) that has loaded the tool and forks for each step. In a step's shell text the interpreter
+# is called by stepbox_warm, which asks that program by the pipe 7 and is answered by 8:
+#
+#     asked  NUL behind each of: number of the request, pid of the asking shell (its directory and its files 9, 6 and 2 are
+#            the command's, through /proc; its 0 and 1 are now and then the pipes), NAME=VALUE… (env -0), nothing, count
+#            of words, words
+#     said   ready | cold         once, when it has loaded
+#            runs PID             the command begins when this was said
+#            ended RC MS SIGNAL   MS: net, of all commands of this request; SIGNAL: that ended it, or 0
+#            cold WHY             nothing was run, and it would not be the same: do it the cold way
+#
+# The program and its forks are in the worker's process group: what ends a step ends them. A command is never run twice: when
+# the program is gone after "runs", its fork is killed and the step has failed.
+
+# shellcheck disable=SC2016 # for the command's own shell
+warm_client='stepbox_warm() {
+	[ -n "${stepbox_loaded-}" ] || {
+		"$@"
+		return
+	}
+	read -r stepbox_pid _ </proc/self/stat
+	stepbox_said="" stepbox_fork=""
+	{
+		{ printf "%s\0" "$stepbox_n" "$stepbox_pid" && env -0 && printf "\0%s\0" "$#" && printf "%s\0" "$@"; } >&7 &&
+			read -r stepbox_said stepbox_fork <&8 && [ "$stepbox_said" = runs ] &&
+			read -r stepbox_said stepbox_rc stepbox_ms stepbox_signal <&8
+	} 9<&0 6>&1 || :
+	case $stepbox_said-$stepbox_fork in
+	ended-*) ;;
+	cold-* | -)
+		echo "step $stepbox_n is cold: ${stepbox_fork:-the loaded tool is gone}" >>"$stepbox_dir/log"
+		"$@"
+		return
+		;;
+	*)
+		case $stepbox_fork in
+		"" | *[!0-9]*) ;;
+		*)
+			kill -s KILL "$stepbox_fork" 2>/dev/null || :
+			while [ -e "/proc/$stepbox_fork/exe" ]; do sleep 0.1; done
+			;;
+		esac
+		echo "the loaded tool ended in the middle of this step" >&2
+		return 137
+		;;
+	esac
+	echo "$stepbox_n $stepbox_ms" 1<>"$stepbox_dir/net"
+	[ "$stepbox_signal" = 0 ] || sh -c "kill -$stepbox_signal \$\$" || : # for what the shell says of it
+	return "$stepbox_rc"
+}
+'
+
+# The worker gets the tool beside it. Sets warm.
+warm_load() {
+	seconds=$WARM_SECONDS warm=''
+	[ "$walk_timeout" -ge "$seconds" ] || seconds=$walk_timeout
+	{ printf '%s\n' "$walk_warm" >warm.parts && printf '%s\n' "$walk_harness" >warm.py && echo 0 >net; } || full
+	give warm "env -0 >\"\$stepbox_dir/warm.env\"
+exec $walk_interpreter \"\$stepbox_dir/warm.py\" \"\$stepbox_dir/warm.parts\" \"\$stepbox_dir/warm.env\" \"\$\$\" $walk_interpreter"
+	run warm "$walk_dir" "$seconds"
+	if succeeded; then warm=1; fi
+}
+
+warm_can() {
+	case ${walk_warm:+$walk_up$walk_down} in *stepbox_warm*) ;; *) false ;; esac
+}
+
+# Loads the tool, told as a task. When that cannot be done the walk goes on cold, which is no failure.
+warm_begin() {
+	warm_can || return 0
+	caller=$warm_client
+	[ -z "$walk_checkout" ] || return 0 # it would not be that of any step
+	task_begin warm "$WARM_SECONDS" "load $walk_tool once"
+	warm_load
+	task_end
+}
+
+# The step's code is not that of the step before: what was loaded is no longer true. It is loaded anew when it will be of use.
+warm_again() {
+	step_key=$key key=''
+	[ -z "$warm" ] || worker_quit
+	warm=''
+	if warm_can && { [ -z "$walk_checkout" ] || [ "$(grep -c " $commit\$" commits)" -ge "$WARM_STEPS" ]; }; then
+		warm_load
+		[ "$why" != stop ] || finish 0 stop
+		! [ -s "$out" ] || cat "$out" >>log
+		rm -f "$out"
+	fi
+	key=$step_key
+}
+
+# Of the last command, for the record: " net=MS" when the loaded tool ran it.
+warm_net() {
+	net=''
+	[ -n "$warm" ] || return 0
+	read -r number net <net || :
+	if [ "$number" = "$runs" ]; then net=" net=$net"; else net=''; fi
 }
 
 # --- what a plan consists of ---
@@ -715,7 +835,7 @@ code_of() { # VERSION
 
 # Which variant fits what is checked out now.
 code_variant() {
-	walk_up=$plain_up walk_down=$plain_down walk_current=$plain_current walk_look=$plain_look
+	walk_up=$plain_up walk_down=$plain_down walk_current=$plain_current walk_look=$plain_look walk_warm=$plain_warm
 	variant_before=$variant variant='' n=1
 	while [ "$n" -le "$variants" ] && [ -z "$variant" ]; do
 		eval "code_run when \"\$variant_${n}_when\"" && eval "use_variant $n"
@@ -762,6 +882,7 @@ step() { # N DIR VERSION TARGET SECONDS
 	[ -z "$walk_checkout" ] || code_of "$VERSION"
 	record "step n=$1 version=$VERSION dir=$2${leg:+ leg=$leg}${commit:+ commit=$commit}"
 	if code_ready; then
+		[ -z "$commit_changed" ] || warm_again
 		case $2$leg in up | down | up1) fill "$1" ;; esac
 		key=step=$1
 		run "$2" "$walk_dir" "$5"
@@ -769,7 +890,8 @@ step() { # N DIR VERSION TARGET SECONDS
 		verdict='env'
 	fi
 	out_end
-	record "ran n=$1 rc=$rc ms=$ms why=$why"
+	warm_net
+	record "ran n=$1 rc=$rc ms=$ms why=$why$net"
 	[ "$why" != stop ] || finish 0 stop
 	succeeded || verdict=${verdict:-rc}
 	[ "$why" != timeout ] || [ "$verdict" = env ] || verdict=timeout
@@ -988,6 +1110,10 @@ tell_walk() {
 		way=roundtrip
 	fi
 	[ "$way" = up ] || [ -n "$walk_down$walk_checkout" ] || refuse no-down "$walk_tool cannot go down (from $from to $to)"
+	if [ "$steps" -gt 0 ] || { [ "$walk_from" != current ] && [ "$from_i" -gt 0 ]; }; then
+		warm_begin
+		give_walk
+	fi
 	record "walk from=$from to=$to dir=$way n=$steps"
 }
 
@@ -1025,11 +1151,11 @@ baseline() {
 		seconds=$((walk_timeout * from_i))
 		[ "$seconds" -le "$JUMP_SECONDS" ] || seconds=$JUMP_SECONDS
 		[ "$seconds" -ge "$walk_timeout" ] || seconds=$walk_timeout
-		give base "$walk_up"
+		give base "$caller$walk_up"
 		if [ -n "$walk_applied" ]; then
 			# Such a tool's way to a version need not lead over all that the list has before it.
 			head -n "$from_i" list >todo || full
-			give base "while read -r VERSION; do TARGET=\$VERSION; ($NL$walk_up$NL) </dev/null; done <\"\${LIST%list}todo\""
+			give base "${caller}while read -r VERSION; do TARGET=\$VERSION; ($NL$walk_up$NL) </dev/null; done <\"\${LIST%list}todo\""
 		fi
 		step 0 base "$from" "$from" "$seconds"
 		return
@@ -1048,7 +1174,7 @@ walk_begin() {
 	dump_before='' dump_sha='' dump_size=0 dump_chain=0
 	model_before='' model_sha='' model_size=0 model_chain=0
 	variant='' variants=0 set=$NL look_slot=0 i=1
-	plain_up=$walk_up plain_down=$walk_down plain_current=$walk_current plain_look=$walk_look
+	plain_up=$walk_up plain_down=$walk_down plain_current=$walk_current plain_look=$walk_look plain_warm=${walk_warm-}
 	[ -z "$walk_checkout" ] || printf '%s' "$walk_commits" >commits || full
 	# In memory where that is possible: making files is most of the rest of what a step costs.
 	mkdir "$memory" 2>/dev/null && looks=$memory
@@ -1060,10 +1186,10 @@ walk_begin() {
 	mkdir "$@" || full
 }
 
-plan_variant() { # NAME WHEN LIST UP DOWN CURRENT LOOK
+plan_variant() { # NAME WHEN LIST UP DOWN CURRENT LOOK WARM
 	variants=$((variants + 1))
 	eval "variant_${variants}_name=\$1 variant_${variants}_when=\$2 variant_${variants}_up=\$4"
-	eval "variant_${variants}_down=\$5 variant_${variants}_current=\$6 variant_${variants}_look=\$7"
+	eval "variant_${variants}_down=\$5 variant_${variants}_current=\$6 variant_${variants}_look=\$7 variant_${variants}_warm=\${8-}"
 	[ -z "$variant" ] || return 0
 	key=''
 	give when "$2"
@@ -1079,12 +1205,13 @@ plan_variant() { # NAME WHEN LIST UP DOWN CURRENT LOOK
 use_variant() { # N
 	eval "variant=\$variant_${1}_name walk_up=\${variant_${1}_up:-\$walk_up} walk_down=\${variant_${1}_down:-\$walk_down}"
 	eval "walk_current=\${variant_${1}_current:-\$walk_current} walk_look=\${variant_${1}_look:-\$walk_look}"
+	eval "walk_warm=\${variant_${1}_warm:-\${walk_warm-}}"
 }
 
 # The commands of the walk as they are now.
 give_walk() {
-	give up "$walk_up"
-	give down "$walk_down"
+	give up "$caller$walk_up"
+	give down "$caller$walk_down"
 	give look "$walk_look"
 	give current "($NL$walk_current$NL) >\"\$LOOK.current\"$NL: >\"\$LOOK.asked\"$NL$walk_look"
 }

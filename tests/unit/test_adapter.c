@@ -686,8 +686,10 @@ static int write_snippets(int argc, char **argv)
 	json_t *vars = json_pack("{s:s, s:s}", "name", argv[2], "source.dir", argv[3]);
 	if (rc == 0)
 		rc = adapter_database_vars(db, vars, &err);
-	if (rc == 0)
+	if (rc == 0) {
+		adapter_cold(tool); /* nobody there has a loaded tool */
 		rc = adapter_walk(tool, db, vars, &w, &keep, &err);
+	}
 	if (rc == 0)
 		rc = write_database(argv[0], db, vars, &err);
 	if (rc == 0)

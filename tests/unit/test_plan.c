@@ -133,7 +133,7 @@ static void script_keeps_every_byte(void **state)
 	buf_reset(&want);
 	buf_addf(&want, "<task><setup><1><%s><%s><%s>\n", nasty, nasty, nasty);
 	buf_adds(&want, "<begin><nova-manage><>\n");
-	buf_addf(&want, "<variant><positional><test -e x><%s><nova-manage db sync $VERSION><><><>\n", nasty);
+	buf_addf(&want, "<variant><positional><test -e x><%s><nova-manage db sync $VERSION><><><><>\n", nasty);
 	buf_addf(&want, "<go><%s>\n<end><1><1>\n", nasty);
 	const char *task = strstr(out.data, "<task>");
 	assert_non_null(task);

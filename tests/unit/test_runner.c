@@ -1557,6 +1557,360 @@ static void the_generator_runs_while_tables_are_empty(void **state)
 	assert_null(find(w, "seeded n=4"));
 }
 
+/* --- a loaded tool --- */
+
+/* A migration may have a NNN.py, which is what a test wants to happen. */
+static const char tool_py[] = "import os, sqlite3, sys\n"
+			      "def main():\n"
+			      "    way, version = sys.argv[1:]\n"
+			      "    db = sqlite3.connect(os.environ['DB'])\n"
+			      "    db.execute('CREATE TABLE IF NOT EXISTS ver (v TEXT)')\n"
+			      "    done = [v for v, in db.execute('SELECT v FROM ver')]\n"
+			      "    with open(os.environ['LIST']) as f:\n"
+			      "        todo = [v for v in f.read().split() if v <= version and v not in done] "
+			      "if way == 'up' else [version]\n"
+			      "    for v in todo:\n"
+			      "        if os.path.exists('mig/%s.py' % v):\n"
+			      "            with open('mig/%s.py' % v) as f:\n"
+			      "                exec(compile(f.read(), v, 'exec'), {'version': v})\n"
+			      "        with open('mig/%s.%s' % (v, {'up': 'sql'}.get(way, way))) as f:\n"
+			      "            db.executescript(f.read())\n"
+			      "        db.execute('INSERT INTO ver VALUES (?)' if way == 'up' else 'DELETE "
+			      "FROM ver WHERE v = ?', (v,))\n"
+			      "        db.commit()\n"
+			      "if __name__ == '__main__':\n"
+			      "    main()\n";
+
+static void warm_walk(struct world *w, const char *from, const char *to, const char *warm)
+{
+	struct plan_walk t = tool(w, from, to);
+	t.up = "echo first >&2; stepbox_warm python3 tool.py up \"$VERSION\"; echo last";
+	t.down = "stepbox_warm python3 -c 'import tool; tool.main()' down \"$VERSION\"";
+	t.warm = warm;
+	t.interpreter = "python3";
+	t.harness = "python.py";
+	t.timeout_s = 10;
+	write_file(w, "tool.py", tool_py);
+	plan_env(w->plan, "PATH", "/usr/bin:/bin"); /* no python3 that is a script to find another one */
+	plan_set_walk(w->plan, &t);
+}
+
+static void forget_database(const struct world *w)
+{
+	AUTO_FREE char *db = xasprintf("%s/db", w->src);
+	(void)unlink(db);
+}
+
+/* All that a walk told, less times and the task that loads. */
+static void whole_story(const struct world *w, struct buf *out)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		const char *h = w->records[i].head, *ms = strstr(h, " ms=");
+		if (strncmp(h, "task n=2 ", 9) == 0 || strstr(h, " task=2") || strncmp(h, "end n=2 ", 8) == 0 ||
+		    strncmp(h, "hello", 5) == 0)
+			continue;
+		if (strncmp(h, "out ", 4) == 0) { /* in how many pieces is a matter of time */
+			buf_adds(out, w->records[i].payload);
+			continue;
+		}
+		buf_add(out, h, ms ? (size_t)(ms - h) : strlen(h));
+		buf_addf(out, "%s\n%s\n",
+			 strncmp(h, "ran", 3) != 0 ? ""
+			 : strstr(h, " why=exit")  ? "exit"
+						   : "other",
+			 w->records[i].payload);
+	}
+}
+
+/* The walk cold, then warm: the same to the last byte. Leaves the warm one's records. */
+static void expect_the_same(struct world *w, const char *from, const char *to, const char *warm)
+{
+	AUTO_BUF cold_story = buf_make(BUF_TEXT_MAX), warm_story = buf_make(BUF_TEXT_MAX);
+	forget_database(w);
+	warm_walk(w, from, to, NULL);
+	int rc = run(w);
+	assert_null(find(w, "task n=2"));
+	whole_story(w, &cold_story);
+	for (size_t i = 0; i < w->n; i++)
+		assert_null(strstr(w->records[i].head, " net="));
+	forget_database(w);
+	warm_walk(w, from, to, warm);
+	int warm_rc = run(w);
+	expect(w, "task n=2 kind=warm");
+	whole_story(w, &warm_story);
+	size_t same = 0;
+	while (same < cold_story.len && warm_story.data[same] == cold_story.data[same])
+		same++;
+	if (warm_rc != rc || strcmp(cold_story.data, warm_story.data) != 0) {
+		show(w);
+		same = same > 100 ? same - 100 : 0;
+		fail_msg("cold: …%.300s\nwarm: …%.300s", cold_story.data + same, warm_story.data + same);
+	}
+	assert_int_equal(warm_rc, rc);
+	buf_finish(&cold_story);
+	buf_finish(&warm_story);
+}
+
+static bool was_warm(const struct world *w, int n)
+{
+	char head[40];
+	snprintf(head, sizeof(head), "ran n=%d ", n);
+	const struct record *r = find(w, head);
+	return r && strstr(r->head, " net=");
+}
+
+static void a_loaded_tool_steps_as_a_cold_one(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	/* What a command can see of itself, and all ways in which it may end or leave something to do at its
+	 * end. */
+	write_file(w, "mig/001.py",
+		   "import atexit, os, sys, threading, time\n"
+		   "env = dict(os.environ)\n"
+		   "for k in ('STEPBOX_DIR', 'LIST', 'LOOK', 'STATE', 'SAVE', 'OLDPWD'): env.pop(k, None)\n"
+		   "print(sorted(env.items()), sys.argv, sys.path, os.getcwd(), os.umask(0o22), sys.flags, "
+		   "sys.stdin.read())\n"
+		   "print(sys.stdout.encoding, sys.stdout.errors, sys.stdout.line_buffering, sys.executable)\n"
+		   "print(sorted(k for k in vars(sys.modules['__main__'])), sorted(os.listdir('/proc/self/fd')))\n"
+		   "print(sys.modules['__main__'].__dict__.get('__file__'), os.getpgrp() == "
+		   "os.getpgid(os.getppid()))\n"
+		   "print('to stderr', file=sys.stderr)\n"
+		   "os.write(2, b'written\\n')\n"
+		   "atexit.register(print, 'at exit')\n"
+		   "threading.Thread(target=lambda: (time.sleep(1.5), print('a thread'))).start()\n"
+		   "sys.left = open('left', 'w')\n"
+		   "sys.left.write('in a buffer')\n"
+		   "class C:\n"
+		   "    def __del__(self): os.write(1, b'deleted\\n')\n"
+		   "sys.modules['sqlite3'].kept = C()\n");
+	write_file(w, "mig/003.py",
+		   "import sqlite3, sys\nprint(hasattr(sqlite3, 'kept'), hasattr(sys, 'left'))\n"
+		   "def g():\n    try: yield 1\n    finally: print('a generator')\n"
+		   "sqlite3.g = g()\nnext(sqlite3.g)\n");
+	expect_the_same(w, "base", "003", "import sqlite3");
+	assert_true(was_warm(w, 1) && was_warm(w, 2) && was_warm(w, 3));
+	expect(w, "end n=2 rc=0");
+	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+	collect(w, "out step=1", &text);
+	assert_non_null(strstr(text.data, "deleted"));
+	assert_true(has_file(w, "left"));
+	AUTO_FREE char *left = xasprintf("%s/left", w->src);
+	buf_reset(&text);
+	read_path(left, &text);
+	assert_string_equal(text.data, "in a buffer");
+	expect_the_same(w, "003", "base", "import sqlite3");
+	assert_true(was_warm(w, 0) && was_warm(w, 1) && was_warm(w, 3));
+	buf_finish(&text);
+}
+
+static void a_loaded_tool_fails_as_a_cold_one(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	static const char *const ends[] = {
+		"raise ValueError('of the migration')\n",
+		"def f(): raise KeyError('inner')\ntry: f()\nexcept KeyError as e: raise RuntimeError('outer') "
+		"from "
+		"e\n",
+		"import sys\nprint('half', end='')\nsys.exit('said so')\n",
+		"import sys\nsys.exit(7)\n",
+		"import os\nos._exit(200)\n",
+		"import os, signal\nprint('lost in the buffer')\nos.kill(os.getpid(), signal.SIGKILL)\n",
+		"import os\nos.abort()\n",
+		"import sys\nsys.excepthook = lambda *a: print('hooked', a[0], file=sys.stderr)\n1 / 0\n",
+		"import sys\nsys.stdout.close()\n",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		write_file(w, "mig/002.py", ends[i]);
+		expect_the_same(w, "base", "head", "import sqlite3");
+		assert_true(was_warm(w, 2));
+	}
+}
+
+static void what_is_not_clean_is_not_loaded(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	AUTO_FREE char *opens = xasprintf("import sqlite3\nsqlite3.connect('%s/db')", w->src);
+	AUTO_FREE char *writes = xasprintf("open('%s/touched', 'w')", w->src);
+	AUTO_FREE char *caught = xasprintf("try: open('%s/touched', 'w')\nexcept RuntimeError: pass", w->src);
+	AUTO_FREE char *runs = xasprintf("import subprocess\nsubprocess.call(['touch', '%s/touched'])", w->src);
+	const struct {
+		const char *warm, *why;
+	} cases[] = {
+		{"import not_there", "No module named 'not_there'"},
+		{"this is no Python", "SyntaxError"},
+		{"raise SystemExit(3)", "SystemExit: 3"},
+		{"import os\nos._exit(0)", "it ended when it was loaded"},
+		{"print('talks')", "talks\nit cannot be loaded: it prints when it is loaded"},
+		{"import threading, time\nthreading.Thread(target=time.sleep, args=(3,)).start()", "starts threads"},
+		{"f = open('/proc/self/stat')", "keeps a file open"},
+		{"cold('because')", "because"},
+		{opens, "sqlite3.connect"},
+		{writes, "open '"},
+		{caught, "open '"},
+		{runs, "subprocess.Popen"},
+		{"import os\nos.write(4, b'garbage\\nrubbish\\n')", ""},
+		{"import os\nos.closerange(3, 100)", ""},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		forget_database(w);
+		warm_walk(w, "base", "001", cases[i].warm);
+		assert_int_equal(run(w), 0);
+		const struct record *end = find(w, "end n=2 ");
+		assert_non_null(end);
+		if (*cases[i].why) {
+			assert_non_null(strstr(end->head, "rc=1 "));
+			if (!strstr(payload(w, "out task=2"), cases[i].why))
+				fail_msg("%s: %s", cases[i].why, payload(w, "out task=2"));
+		}
+		assert_false(was_warm(w, 1));
+		assert_false(has_file(w, "touched"));
+		expect(w, "done ok=1 why=ok");
+	}
+	/* Of several parts those in front stay. */
+	expect_the_same(w, "base", "002", "import sqlite3\n--\nprint('talks')\n--\nimport json");
+	assert_non_null(strstr(payload(w, "out task=2"), "part 2 is left to each step: it prints"));
+	assert_true(was_warm(w, 1));
+}
+
+static void no_interpreter_is_no_failure(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	warm_walk(w, "base", "head", "import sqlite3");
+	struct plan_walk t = tool(w, "base", "head");
+	t.up = "stepbox_warm python3 tool.py up \"$VERSION\"";
+	t.warm = "import sqlite3";
+	t.interpreter = "python-that-is-not-there";
+	t.harness = "python.py";
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 0);
+	expect(w, "end n=2 rc=1");
+	assert_non_null(strstr(payload(w, "out task=2"), "python-that-is-not-there"));
+	/* One that loads longer than a step may take. */
+	forget_database(w);
+	warm_walk(w, "base", "head", "import os\nos.system and os.execlp('sleep', 'sleep', os.environ['NAP'] + '.1')");
+	t.interpreter = "sleep $NAP.1; python3";
+	t.timeout_s = 2;
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 0);
+	assert_non_null(strstr(find(w, "end n=2 ")->head, "why=timeout"));
+	expect(w, "done ok=1");
+	assert_true(is_gone_within(w->nap, 500));
+}
+
+static void what_would_not_be_the_same_is_cold(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	static const char *const ups[] = {
+		"export PYTHONHASHSEED=1; stepbox_warm python3 tool.py up \"$VERSION\"",
+		"cd mig; cd ..; mkdir -p x; cd x; stepbox_warm python3 ../tool.py up \"$VERSION\" || cd ..; "
+		"stepbox_warm python3 -E tool.py up \"$VERSION\"",
+		"stepbox_warm python3.0 tool.py up \"$VERSION\" || python3 tool.py up \"$VERSION\"",
+		"unset DB; export DB=$PWD/db; export OTHER=1; stepbox_warm python3 tool.py up \"$VERSION\"",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(ups); i++) {
+		forget_database(w);
+		warm_walk(w, "base", "002", "import sqlite3");
+		struct plan_walk t = tool(w, "base", "002");
+		t.up = ups[i];
+		t.warm = "import sqlite3";
+		t.interpreter = "python3";
+		t.harness = "python.py";
+		plan_set_walk(w->plan, &t);
+		assert_int_equal(run(w), 0);
+		expect(w, "end n=2 rc=0");
+		assert_false(was_warm(w, 1));
+	}
+}
+
+/* Nothing is run twice, and nothing goes on running. */
+static void a_loaded_tool_that_dies_in_a_step_fails_it(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	write_file(w, "mig/002.py",
+		   "import os, signal, time\nopen('runs', 'a').write('x')\nprint('before', flush=True)\n"
+		   "os.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(3)\nopen('runs', 'a').write('y')\n");
+	warm_walk(w, "base", "head", "import sqlite3");
+	mono_ms begin = clock_mono();
+	assert_int_equal(run(w), 1);
+	assert_true(clock_mono() - begin < 3000);
+	expect(w, "ran n=2 rc=137 ");
+	AUTO_BUF text = buf_make(1000);
+	collect(w, "out step=2", &text);
+	assert_string_equal(text.data, "first\nbefore\nthe loaded tool ended in the middle of this step\n");
+	buf_reset(&text);
+	expect(w, "stepend n=2 ok=0 why=rc");
+	AUTO_FREE char *runs = xasprintf("%s/runs", w->src);
+	read_path(runs, &text);
+	assert_string_equal(text.data, "x");
+	/* Between two steps: those behind are cold. */
+	forget_database(w);
+	write_file(w, "mig/002.py", "import os\nopen('server', 'w').write(str(os.getppid()))\n");
+	write_file(w, "mig/look.sh", "[ ! -e server ] || { kill -9 $(cat server); rm server; sleep 0.2; }");
+	assert_int_equal(run(w), 0);
+	assert_true(was_warm(w, 1) && was_warm(w, 2) && !was_warm(w, 3) && !was_warm(w, 4));
+	buf_reset(&text);
+	collect(w, "out step=3", &text);
+	assert_string_equal(text.data, "first\nlast\n");
+	buf_finish(&text);
+}
+
+static void a_warm_step_has_its_time(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	write_file(w, "mig/002.py", "import os\nprint('begins', flush=True)\nos.system('sleep $NAP.1')\n");
+	warm_walk(w, "base", "head", "import sqlite3");
+	struct plan_walk t = tool(w, "base", "head");
+	t.up = "stepbox_warm python3 tool.py up \"$VERSION\"";
+	t.warm = "import sqlite3";
+	t.interpreter = "python3";
+	t.harness = "python.py";
+	t.timeout_s = 2;
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 1);
+	assert_non_null(strstr(find(w, "ran n=2 ")->head, "why=timeout"));
+	assert_string_equal(payload(w, "out step=2"), "begins\n");
+	expect(w, "stepend n=2 ok=0 why=timeout");
+	assert_true(is_gone_within(w->nap, 500));
+	assert_true(is_gone_within("warm.py", 2000) || !is_running(w->dir));
+}
+
+static void a_stop_and_a_kill_reach_warm_steps(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	write_file(w, "mig/002.py", "import os\nprint('stopping', flush=True)\nos.system('sleep $NAP.1')\n");
+	warm_walk(w, "base", "head", "import sqlite3");
+	pid_t pid = start(w);
+	wait_for_step(w, "step n=2");
+	sleep_ms(500);
+	assert_true(is_running(w->nap));
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_true(is_done_within(w, 3000));
+	assert_non_null(strstr(find(w, "ran n=2 ")->head, "why=stop"));
+	assert_string_equal(payload(w, "out step=2"), "first\nstopping\n");
+	expect(w, "done ok=0 why=stop");
+	assert_true(is_gone_within(w->nap, 1000));
+	forget_database(w);
+	pid = start(w);
+	wait_for_step(w, "step n=2");
+	sleep_ms(500);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_true(is_gone_within(w->nap, 9000));
+	/* teardown() looks for what is left of the loaded tool; here between two commands. */
+	forget_database(w);
+	write_file(w, "mig/002.py", "");
+	write_file(w, "mig/look.sh", "kill -9 $(cat $STEPBOX_DIR/pid)");
+	install_run(w);
+	launch(w, "");
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 static const struct CMUnitTest commands[] = {
@@ -1609,20 +1963,29 @@ static const struct CMUnitTest trips[] = {
 	CASE(data_for_a_version_that_is_not_there),          CASE(the_generator_runs_while_tables_are_empty),
 };
 
+static const struct CMUnitTest warm[] = {
+	CASE(a_loaded_tool_steps_as_a_cold_one),  CASE(a_loaded_tool_fails_as_a_cold_one),
+	CASE(what_is_not_clean_is_not_loaded),    CASE(no_interpreter_is_no_failure),
+	CASE(what_would_not_be_the_same_is_cold), CASE(a_loaded_tool_that_dies_in_a_step_fails_it),
+	CASE(a_warm_step_has_its_time),           CASE(a_stop_and_a_kill_reach_warm_steps),
+};
+
 static int run_group(const char *const *with_shell, int which)
 {
-	static const char *const names[] = {"commands", "walks", "trips and data"};
+	static const char *const names[] = {"commands", "walks", "trips and data", "a loaded tool"};
 	AUTO_FREE char *name = xasprintf("%s under %s", names[which], with_shell[0]);
 	shell = with_shell;
-	alarm(110); /* a test that hangs costs everybody's time */
+	alarm(240); /* a test that hangs costs everybody's time */
 	if (which == 0)
 		return cmocka_run_group_tests_name(name, commands, NULL, NULL);
+	if (which == 3)
+		return cmocka_run_group_tests_name(name, warm, NULL, NULL);
 	if (which == 1)
 		return cmocka_run_group_tests_name(name, walks, NULL, NULL);
 	return cmocka_run_group_tests_name(name, trips, NULL, NULL);
 }
 
-enum { GROUPS = 6 };
+enum { GROUPS = 8 };
 
 /* Most of the time is waiting, so all groups run at once. */
 int main(int argc, char **argv)
