@@ -662,9 +662,10 @@ function self(t, c, to, i, style) {
 
 # --- statements ---
 
+# Names may have line feeds in them, which the database counts.
 function say(s) {
 	print s
-	line++
+	line += 1 + gsub(/\n/, "", s)
 }
 
 function preamble() {
@@ -714,13 +715,14 @@ function fill(t,    c, head, n, i, style, s, many, first) {
 	say("SELECT 'STEPBOX-EMPTY " first "'" (engine == "mariadb" ? " FROM DUAL" : "") " WHERE NOT EXISTS (SELECT 1 FROM " quoted_table(t) ");")
 }
 
-function put(t, s) {
-	if (map != "")
-		printf "%d\t%s\n", line + 1, t > map
+function put(t, s,    i) {
 	# A circle of columns that must not be NULL: the rows of the other table come with the next line.
 	if (off && engine == "mariadb")
 		s = "SET foreign_key_checks = 0; " s " SET foreign_key_checks = 1;"
 	else if (off && engine == "sqlite")
 		s = "PRAGMA foreign_keys = OFF; " s " PRAGMA foreign_keys = ON;"
+	i = line + 1
 	say(s)
+	for (; map != "" && i <= line; i++)
+		printf "%d\t%s\n", i, t > map
 }
