@@ -17,12 +17,14 @@ struct difftext_opts {
 	struct opt_list equate;
 };
 /* clang-format off */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type and a member cannot stand in brackets */
 #define DIFFTEXT_OPTS(type, member)                                                                                    \
 	{0, "ignore", "LIST", "differences that do not count: order, index-order, name, comment, collation, fk-action, " \
 	 "text-type, default, view, trigger, unmodelled …", OPT_STRING, offsetof(type, member.ignore)},                 \
 	{0, "strict", NULL, "cosmetic differences count as well", OPT_FLAG, offsetof(type, member.strict)},            \
 	{0, "equate", "TYPE=TYPE", "two types that are the same across engines, as varchar(39)=inet is (repeatable)",  \
 	 OPT_LIST, offsetof(type, member.equate)}
+/* NOLINTEND(bugprone-macro-parentheses) */
 /* clang-format on */
 
 /* Checks them and makes what schema_changes() takes, with the tools' own tables kept apart; it borrows from both. */

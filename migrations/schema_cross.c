@@ -276,8 +276,10 @@ static const char *part_end(const char *p)
 {
 	int depth = 0;
 	for (char quote = '\0'; *p; p++) {
-		if (quote) {
-			quote = *p == quote ? '\0' : quote;
+		if (quote && *p == quote) {
+			quote = '\0';
+		} else if (quote) {
+			continue;
 		} else if (*p == '\'' || *p == '"' || *p == '`') {
 			quote = *p;
 		} else {

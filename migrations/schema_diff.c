@@ -133,24 +133,28 @@ static int by_one(const struct item *x, const struct item *y, unsigned by)
 					: strcmp(x->def, y->def);
 }
 
+struct ref {
+	struct item *it;
+};
+
 static int sorted(const void *x, const void *y, void *by)
 {
-	const struct item *a = *(struct item *const *)x;
-	const struct item *b = *(struct item *const *)y;
+	const struct item *a = ((const struct ref *)x)->it;
+	const struct item *b = ((const struct ref *)y)->it;
 	int d = by_one(a, b, *(unsigned *)by);
 	return d ? d : a->at < b->at ? -1 : 1;
 }
 
 /* Those without a mate that have what they are to be paired by, sorted by it. */
-static struct item **loose(struct items *items, unsigned by, bool (*only)(const struct item *), size_t *n)
+static struct ref *loose(struct items *items, unsigned by, bool (*only)(const struct item *), size_t *n)
 {
-	struct item **out = xcalloc(items->n + 1, sizeof(*out));
+	struct ref *out = xcalloc(items->n + 1, sizeof(*out));
 	*n = 0;
 	for (size_t i = 0; i < items->n; i++) {
 		struct item *it = &items->v[i];
 		bool has = (!(by & BY_NAME) || it->name[0]) && (!(by & BY_DEF) || it->def[0]);
 		if (!it->mate && has && (!only || only(it)))
-			out[(*n)++] = it;
+			out[(*n)++].it = it;
 	}
 	qsort_r(out, *n, sizeof(*out), sorted, &by);
 	return out;
@@ -159,13 +163,13 @@ static struct item **loose(struct items *items, unsigned by, bool (*only)(const 
 void pair_up(struct items *a, struct items *b, unsigned by, bool (*only)(const struct item *))
 {
 	size_t n, m;
-	AUTO_FREE struct item **x = loose(a, by, only, &n);
-	AUTO_FREE struct item **y = n ? loose(b, by, only, &m) : NULL;
+	AUTO_FREE struct ref *x = loose(a, by, only, &n);
+	AUTO_FREE struct ref *y = n ? loose(b, by, only, &m) : NULL;
 	for (size_t i = 0, k = 0; y && i < n && k < m;) {
-		int d = by_one(x[i], y[k], by);
+		int d = by_one(x[i].it, y[k].it, by);
 		if (d == 0) {
-			x[i]->mate = y[k];
-			y[k]->mate = x[i];
+			x[i].it->mate = y[k].it;
+			y[k].it->mate = x[i].it;
 		}
 		i += d <= 0;
 		k += d >= 0;
@@ -173,10 +177,10 @@ void pair_up(struct items *a, struct items *b, unsigned by, bool (*only)(const s
 }
 
 /* How many of sorted v from i on have the same definition. */
-static size_t alike(struct item *const *v, size_t n, size_t i)
+static size_t alike(const struct ref *v, size_t n, size_t i)
 {
 	size_t end = i + 1;
-	while (end < n && strcmp(v[end]->def, v[i]->def) == 0)
+	while (end < n && strcmp(v[end].it->def, v[i].it->def) == 0)
 		end++;
 	return end - i;
 }
@@ -184,15 +188,15 @@ static size_t alike(struct item *const *v, size_t n, size_t i)
 void pair_twins(struct items *a, struct items *b)
 {
 	size_t n, m;
-	AUTO_FREE struct item **x = loose(a, BY_DEF, NULL, &n);
-	AUTO_FREE struct item **y = n ? loose(b, BY_DEF, NULL, &m) : NULL;
+	AUTO_FREE struct ref *x = loose(a, BY_DEF, NULL, &n);
+	AUTO_FREE struct ref *y = n ? loose(b, BY_DEF, NULL, &m) : NULL;
 	for (size_t i = 0, k = 0; y && i < n && k < m;) {
-		int d = strcmp(x[i]->def, y[k]->def);
+		int d = strcmp(x[i].it->def, y[k].it->def);
 		size_t xs = alike(x, n, i);
 		size_t ys = alike(y, m, k);
 		if (d == 0 && xs == 1 && ys == 1) {
-			x[i]->mate = y[k];
-			y[k]->mate = x[i];
+			x[i].it->mate = y[k].it;
+			y[k].it->mate = x[i].it;
 		}
 		i += d <= 0 ? xs : 0;
 		k += d >= 0 ? ys : 0;
@@ -719,26 +723,27 @@ static void fk_target(const struct foreign_key *fk, struct buf *out)
 		buf_addf(out, " %s", fk->deferrable);
 }
 
+/* For an addition a is b, for a loss b is a. */
 static void note_fk(struct differ *d, const struct schema_change *how, const char *table, const struct foreign_key *a,
 		    const struct foreign_key *b)
 {
-	const struct foreign_key *fk = a ? a : b;
 	AUTO_BUF was = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF is = buf_make(BUF_TEXT_MAX);
-	if (a)
+	bool both = how->op == CHANGE_CHANGE;
+	if (how->op != CHANGE_ADD)
 		fk_target(a, &was);
-	if (b)
+	if (how->op != CHANGE_DROP)
 		fk_target(b, &is);
 	struct schema_change r = *how;
 	r.kind = KIND_FOREIGN_KEY;
 	r.word = "foreign key";
 	r.table = table;
-	r.name = fk->from;
+	r.name = a->from;
 	r.a = was.data;
 	r.b = is.data;
-	AUTO_FREE char *prefix = xasprintf("foreign key (%s)", fk->from);
-	AUTO_FREE char *detail = a && b ? xasprintf("%s → %s", was.data, is.data) : xstrdup(a ? was.data : is.data);
-	note(d, &r, prefix, a && b ? ": " : " → ", detail);
+	AUTO_FREE char *prefix = xasprintf("foreign key (%s)", a->from);
+	AUTO_FREE char *detail = xasprintf("%s%s%s", was.data, both ? " → " : "", is.data);
+	note(d, &r, prefix, both ? ": " : " → ", detail);
 }
 
 static bool same_actions(const struct differ *d, const struct foreign_key *a, const struct foreign_key *b, bool plain)
@@ -836,29 +841,30 @@ static void diff_fks(struct differ *d, const struct table *a, const struct table
 		if (to)
 			compare_fks(d, a->name, fk, to, strcmp(fk_def(d, fk, false), fk_def(d, to, false)) == 0);
 		else
-			note_fk(d, &drop, a->name, fk, NULL);
+			note_fk(d, &drop, a->name, fk, fk);
 	}
 	for (size_t i = 0; i < y.n; i++)
 		if (!y.v[i].mate)
-			note_fk(d, &add, b->name, NULL, &b->fks[i]);
+			note_fk(d, &add, b->name, &b->fks[i], &b->fks[i]);
 }
 
 /* ---- checks and the rest of a table ---- */
 
+/* As note_fk(). */
 static void note_check(struct differ *d, const struct schema_change *how, const char *table, const struct check *a,
 		       const struct check *b)
 {
-	const struct check *c = a ? a : b;
-	bool named = c->name[0] && !c->automatic;
+	bool named = a->name[0] && !a->automatic;
 	struct schema_change r = *how;
 	r.kind = KIND_CHECK;
 	r.word = "check";
 	r.table = table;
-	r.name = named ? c->name : c->expr;
-	r.a = a ? a->expr : "";
-	r.b = b ? b->expr : "";
-	AUTO_FREE char *prefix = xasprintf("check%s%s", named ? " " : "", named ? c->name : "");
-	AUTO_FREE char *detail = a && b ? xasprintf("(%s) → (%s)", a->expr, b->expr) : xasprintf("(%s)", c->expr);
+	r.name = named ? a->name : a->expr;
+	r.a = how->op == CHANGE_ADD ? "" : a->expr;
+	r.b = how->op == CHANGE_DROP ? "" : b->expr;
+	AUTO_FREE char *prefix = xasprintf("check%s%s", named ? " " : "", named ? a->name : "");
+	AUTO_FREE char *detail =
+		how->op == CHANGE_CHANGE ? xasprintf("(%s) → (%s)", a->expr, b->expr) : xasprintf("(%s)", a->expr);
 	note(d, &r, prefix, " ", detail);
 }
 
@@ -915,11 +921,11 @@ static void diff_checks(struct differ *d, const struct table *a, const bool *dro
 			compare_checks(d, a->name, &a->checks[i], &b->checks[mate->at],
 				       strcmp(x.v[i].def, mate->def) == 0);
 		else if (x.v[i].def[0])
-			note_check(d, &drop, a->name, &a->checks[i], NULL);
+			note_check(d, &drop, a->name, &a->checks[i], &a->checks[i]);
 	}
 	for (size_t i = 0; i < y.n; i++)
 		if (!y.v[i].mate && y.v[i].def[0])
-			note_check(d, &add, b->name, NULL, &b->checks[i]);
+			note_check(d, &add, b->name, &b->checks[i], &b->checks[i]);
 }
 
 static void note_extra(struct differ *d, enum change_op op, const char *table, const char *extra)

@@ -243,9 +243,7 @@ static bool counts_with(const struct schema_change *a, const struct schema_chang
 
 static const char *plural(const char *word)
 {
-	size_t n = strlen(word);
-	char last = n ? word[n - 1] : '\0';
-	return last == 'x' ? "es" : last == 'e' && word[0] == 'u' ? " constraints" : "s";
+	return strcmp(word, "unique") == 0 ? " constraints" : text_ends(word, "x") ? "es" : "s";
 }
 
 /* What became of one column, all of it. */
