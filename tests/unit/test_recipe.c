@@ -169,6 +169,20 @@ static void test_refusals(void **state)
 		 "form: no such key"},
 		{"name: demo\nsetup: [{run: a, from: 1}]\n", "the recipe has no migrations"},
 		{"name: demo\nsetup: [[a]]\n", "neither a command nor"},
+		{"name: demo\nseed: 3\n", "r.yaml:2:1: seed: a mapping is wanted"},
+		{"name: demo\nseed: {row: 3}\n", "r.yaml:2:8: row: no such key; known here: rows"},
+		{"name: demo\nseed: {rows: many}\n", "r.yaml:2:8: rows: not a number"},
+		{"name: demo\nseed: {rows: 10001}\n", "rows: "},
+		{"name: demo\nseed: {before: [a]}\n", "VERSION: FILE or {run: CMD}"},
+		{"name: demo\nseed: {before: {1: {run: a, dir: b}}}\n", "1: an SQL file or {run: CMD}"},
+		{"name: demo\nseed: {before: {1 2: a}}\n", "not a version: 1 2"},
+		{"name: demo\nseed: {skip: a}\n", "skip: a list of tables"},
+		{"name: demo\nlimits: [1]\n", "r.yaml:2:1: limits: a mapping is wanted"},
+		{"name: demo\nlimits: {step: soon}\n", "r.yaml:2:1: limits: step: not a time span"},
+		{"name: demo\nlimits: {file: nothing.yaml}\n", "nothing.yaml"},
+		{"name: demo\nlimits: {loss: perhaps}\n", "loss: allow, strict or a list"},
+		{"name: demo\nsource: {path: checkout}\nmigrations: {tool: plain-sql, roundtrip: often}\n",
+		 "true or false"},
 		{"name: demo\nname: demo\n", "r.yaml:2:1: "},
 		{"name: [a\n", "r.yaml:"},
 		{"- a\n", "a recipe is a mapping"},
@@ -182,6 +196,45 @@ static void test_refusals(void **state)
 			fail_msg("case %zu: %d %s (wanted: %s)", i, rc, err.msg, cases[i].says);
 		recipe_finish(&r);
 	}
+}
+
+/* What belongs to a walk reaches the box; files beside the recipe are read when it is loaded or compiled. */
+static void test_data(void **state)
+{
+	(void)state;
+	struct recipe r, again;
+	struct err err = ERR_INIT;
+	assert_int_equal(fs_write("limits.yaml", "limits: {step: 9s, \"204\": 2m}\n", 30, 0644, &err), 0);
+	assert_int_equal(fs_write("own.sql", "SELECT 'it''s';\n", 16, 0644, &err), 0);
+	assert_int_equal(load(&r,
+			      "name: demo\nsource: {path: checkout}\nmigrations: {tool: plain-sql, roundtrip: true}\n"
+			      "seed: {rows: 5, before: {\"3\": own.sql, \"4\": {run: \"echo ${database.file}\"}}}\n"
+			      "limits: {file: limits.yaml, loss: allow}\n",
+			      NULL, &err),
+			 0);
+	assert_true(r.roundtrip);
+	assert_int_equal(limits_ms(r.limits, "204"), 120000);
+	assert_int_equal(limits_ms(r.limits, "1"), 9000);
+	AUTO_BUF script = buf_make(BUF_TEXT_MAX);
+	CLEANUP(plan_freep) struct plan *p = compile(&r, COMPILE_ALL, NULL, &err);
+	assert_non_null(p);
+	plan_script(p, &script);
+	assert_non_null(strstr(script.data, "walk_roundtrip='1'\n"));
+	assert_non_null(strstr(script.data, "plan_before '3' 'printf "));
+	assert_non_null(strstr(script.data, "plan_before '4' 'echo /var/tmp/demo.sqlite'\n"));
+	assert_non_null(strstr(script.data, "ROWS="));
+	/* `step` goes where it is told to. */
+	CLEANUP(plan_freep) struct plan *step = compile(&r, COMPILE_WALK, "-1", &err);
+	buf_reset(&script);
+	plan_script(step, &script);
+	assert_non_null(strstr(script.data, "walk_roundtrip=''\n"));
+	/* Who takes over needs the file no more. */
+	AUTO_FREE char *json = recipe_json(&r);
+	recipe_finish(&r);
+	assert_int_equal(unlink("limits.yaml"), 0);
+	assert_int_equal(recipe_from_json(&again, json, NULL, &err), 0);
+	assert_int_equal(limits_ms(again.limits, "204"), 120000);
+	recipe_finish(&again);
 }
 
 static void test_unknown_variable(void **state)
@@ -200,8 +253,13 @@ static void test_unknown_variable(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good), cmocka_unit_test(test_cloud_box), cmocka_unit_test(test_json_and_back),
-		cmocka_unit_test(test_set),  cmocka_unit_test(test_refusals),  cmocka_unit_test(test_unknown_variable),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_cloud_box),
+		cmocka_unit_test(test_json_and_back),
+		cmocka_unit_test(test_set),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_data),
+		cmocka_unit_test(test_unknown_variable),
 	};
 	return cmocka_run_group_tests_name("recipe", tests, setup, teardown);
 }
