@@ -310,23 +310,15 @@ void rows_compare(const struct rows *before, const struct rows *after, const str
 
 /* ---- what was filled in ---- */
 
+/* Without token and NULLs: of the new rows nobody knows these. */
 char *rows_plus(const char *counts, const char *filled)
 {
-	CLEANUP(rows_freep) struct rows *plus = rows_read(filled);
+	CLEANUP(rows_freep) struct rows *plus = rows_read(filled), *all = rows_read(counts);
 	struct buf out = buf_make(BUF_TEXT_MAX);
-	for (const char *p = counts; *p;) {
-		size_t n = strcspn(p, "\n"), name = strcspn(p, "\t\n");
-		AUTO_FREE char *table = xstrndup(p, name);
-		int64_t more = rows_of(plus, table);
-		if (name < n && more > 0) {
-			char *end;
-			int64_t rows = strtoll(p + name + 1, &end, 10);
-			buf_addf(&out, "%s\t%lld%.*s", table, (long long)(rows + more), (int)(p + n - end), end);
-		} else {
-			buf_add(&out, p, n);
-		}
-		buf_addc(&out, '\n');
-		p += n + (p[n] == '\n');
+	for (size_t i = 0; i < all->n; i++) {
+		int64_t more = rows_of(plus, all->row[i].table);
+		int64_t sum = all->row[i].rows + (more > 0 ? more : 0);
+		buf_addf(&out, "%s\t%lld\n", all->row[i].table, (long long)sum);
 	}
 	return buf_take(&out);
 }

@@ -98,11 +98,11 @@ struct rule {
 	void (*tell)(struct walker *w, const struct journal_record *r);
 };
 /* Each ends with a rule of kind NULL. */
-extern const struct rule walk_task_rules[]; /* walk_task.c: tasks, the frame of the walk, the trailer */
-extern const struct rule walk_step_rules[]; /* walk_step.c: a step and what became of it */
+extern const struct rule walk_task_rules[];  /* walk_task.c: tasks, the frame of the walk, the trailer */
+extern const struct rule walk_step_rules[];  /* walk_step.c: a step and what became of it */
 extern const struct rule walk_files_rules[]; /* walk_files.c: the files of versions */
-extern const struct rule walk_look_rules[]; /* walk_look.c: what is seen in the database after it */
-extern const struct rule walk_data_rules[]; /* walk_data.c: what was filled in before it */
+extern const struct rule walk_look_rules[];  /* walk_look.c: what is seen in the database after it */
+extern const struct rule walk_data_rules[];  /* walk_data.c: what was filled in before it */
 
 /* ---- where it stands (walk_state.c) ---- */
 
