@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The structure read from a dump: tables, columns, indexes, keys, views, triggers (schema_diff.h compares two).
- * A SQLite dump is read by SQLite itself, in memory, under an authorizer that lets it do nothing but create, with
- * limits on size and work; of a server the description of its catalogue is read. All of it is hostile text. */
+ * A SQLite dump says it all; of a server the description of its catalogue is read, and held against the dump. All of it
+ * is hostile text: size, work and time are limited, nothing in it is run. */
 #ifndef STEPBOX_MIGRATIONS_SCHEMA_H
 #define STEPBOX_MIGRATIONS_SCHEMA_H
 

@@ -65,7 +65,18 @@ static void split(struct catalog *c, const char *p, const char *end)
 
 static char unescaped(char c)
 {
-	return c == 't' ? '\t' : c == 'n' ? '\n' : c == 'r' ? '\r' : c == '\\' ? '\\' : '\0';
+	switch (c) {
+	case 't':
+		return '\t';
+	case 'n':
+		return '\n';
+	case 'r':
+		return '\r';
+	case '\\':
+		return '\\';
+	default:
+		return '\0'; /* unknown */
+	}
 }
 
 static const char *unescape(struct catalog *c, const char *p, size_t n)
@@ -79,9 +90,9 @@ static const char *unescape(struct catalog *c, const char *p, size_t n)
 	for (; p < end; p++) {
 		char ch = *p;
 		if (ch == '\\') {
-			p++;
-			ch = p < end ? unescaped(*p) : '\0';
-			if (ch == '\0') {
+			if (++p < end)
+				ch = unescaped(*p);
+			if (p >= end || ch == '\0') {
 				fail(c, "an unknown escape");
 				break;
 			}

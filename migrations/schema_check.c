@@ -31,7 +31,9 @@ static struct bytes bytes_of(enum sql_dialect dialect, const struct sql_token *t
 	if (b.p == b.end || *b.p == '$')
 		return b;
 	b.backslash |= dialect == SQL_MARIADB && t->kind == SQL_STRING;
-	b.close = *b.p == '[' ? ']' : *b.p;
+	b.close = *b.p;
+	if (b.close == '[')
+		b.close = ']';
 	b.p++;
 	if (b.end > b.p && b.end[-1] == b.close)
 		b.end--;
@@ -198,7 +200,7 @@ void check_fail(struct schema *s, struct table *t, const char *what, const char 
 	for (const char *p = text; p < end && reason.len < REASON_MAX; p++) {
 		bool blank = isspace((unsigned char)*p) != 0;
 		if (!blank || (reason.len > 0 && reason.data[reason.len - 1] != ' '))
-			buf_addc(&reason, blank ? ' ' : *p);
+			buf_add(&reason, blank ? " " : p, 1);
 	}
 	/* Not in the middle of a character. */
 	while (reason.len >= REASON_MAX && ((unsigned char)reason.data[reason.len - 1] & 0xc0) == 0x80)

@@ -427,7 +427,7 @@ static bool read_deferrable(struct ddl *d, bool not )
 static bool read_check(struct ddl *d)
 {
 	struct sql_lexer in;
-	if (d->table->n_checks >= DDL_MAX_KEYS * 8 || !group(d, &in))
+	if (d->table->n_checks >= DDL_MAX_CHECKS || !group(d, &in))
 		return false;
 	*SCHEMA_ADD(d->table->checks, d->table->n_checks) =
 		(struct check){.name = take_name(d), .expr = normal(d, "", in, "")};
@@ -874,7 +874,8 @@ static bool is_unique(const struct sql_statement *st)
 {
 	struct sql_lexer lx = {.p = st->s, .end = st->s + st->len};
 	struct sql_token t;
-	return sql_next(&lx, &t) && sql_next(&lx, &t) && sql_is(&t, "unique");
+	sql_next(&lx, &t);
+	return sql_next(&lx, &t) && sql_is(&t, "unique");
 }
 
 bool ddl_read_index(struct schema *s, const struct sql_statement *st, struct table *t, struct buf *text,

@@ -10,7 +10,7 @@
 #include "migrations/schema_lex.h"
 #include "migrations/schema_model.h"
 
-enum { DDL_MAX_KEYS = 500 }; /* of one table: unique, foreign */
+enum { DDL_MAX_KEYS = 500, DDL_MAX_CHECKS = 4000 }; /* of one table; keys: unique, foreign */
 
 /* Reads a table into *t (zeroed, its arrays to be freed by schema_free() or ddl_clear_table()). text: scratch. false:
  * *why is the place that is not understood. */

@@ -123,13 +123,10 @@ static char closing(char open)
 static const char *skip_quoted(const char *p, const char *end, char close, bool backslash)
 {
 	for (p++; p < end; p++) {
-		if (backslash && *p == '\\' && p + 1 < end)
+		bool two = p + 1 < end && ((backslash && *p == '\\') || (*p == close && close != ']' && p[1] == close));
+		if (two)
 			p++;
-		else if (*p != close)
-			continue;
-		else if (close != ']' && p + 1 < end && p[1] == close)
-			p++;
-		else
+		else if (*p == close)
 			return p + 1;
 	}
 	return end;

@@ -332,10 +332,7 @@ static void check_tail(struct check_table *c, struct sql_lexer lx)
 		if (check_word(&lx, "partition by")) {
 			good = check_eat(
 				&lx, strstr(c->table->partition, "BY ") ? strstr(c->table->partition, "BY ") + 3 : "-");
-		} else if (check_word(&lx, "inherits") && check_punct(&lx, '(')) {
-			sql_skip_group(&lx, &group);
-			good = said_in(&group, c->table->options);
-		} else if (check_word(&lx, "with") && check_punct(&lx, '(')) {
+		} else if ((check_word(&lx, "inherits") || check_word(&lx, "with")) && check_punct(&lx, '(')) {
 			sql_skip_group(&lx, &group);
 			good = said_in(&group, c->table->options);
 		}

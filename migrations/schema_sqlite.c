@@ -9,6 +9,7 @@
  * tell (checks, generated expressions, conflict clauses, deferred keys) is found in the text of CREATE TABLE; such a
  * table is marked with the place that was not understood. A statement SQLite does not take either is kept as an object
  * that is not modelled: it is never silently equal. Views, triggers and virtual tables are compared by text. */
+#include <ctype.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -420,13 +421,25 @@ static void body_group(struct body *b)
 	}
 }
 
+static void upper(struct buf *text, size_t from)
+{
+	for (size_t i = from; i < text->len; i++)
+		text->data[i] = (char)toupper((unsigned char)text->data[i]);
+}
+
 static void add_extra(struct body *b, const char *what, const struct sql_token *word)
 {
 	struct buf *text = &b->reader->text;
 	buf_reset(text);
 	if (b->column)
 		buf_addf(text, "%s: ", b->column->name);
-	buf_addf(text, "%.*s %s %.*s", (int)b->last.len, b->last.s, what, (int)word->len, word->s);
+	size_t from = text->len;
+	buf_addf(text, "%.*s", (int)b->last.len, b->last.s);
+	upper(text, from);
+	buf_addf(text, " %s ", what);
+	from = text->len;
+	buf_addf(text, "%.*s", (int)word->len, word->s);
+	upper(text, from);
 	const char **extra = SCHEMA_ADD(b->table->extras, b->table->n_extras);
 	*extra = schema_str(b->reader->schema, text->data);
 }

@@ -121,7 +121,7 @@ static void test_keys(void **state)
 	expect("CREATE TABLE t (a UNIQUE ON CONFLICT REPLACE, b NOT NULL ON CONFLICT IGNORE, c PRIMARY KEY ON CONFLICT "
 	       "ROLLBACK)",
 	       NULL);
-	expect("CREATE TABLE t (a, b, UNIQUE (a, b) ON CONFLICT FAIL)", NULL);
+	expect("CREATE TABLE t (a, b, UNIQUE (a, b) ON CONFLICT FAIL, unique (b) on conflict replace)", NULL);
 }
 
 static void test_references(void **state)
