@@ -163,6 +163,7 @@ if engine == "postgresql":
     token = rb"(\$[A-Za-z_]*\$).*?\1|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\n\n+"
     out = re.sub(token, lambda m: b"\n" if m[0][:1] == b"\n" else m[0], rest, flags=re.S).lstrip(b"\n")
 else:
+    text = re.sub(rb"(?m)^DO SETVAL\(.*\n", b"", text)
     lines, out, keys, body = text.split(b"\n"), [], [], False
     for line in lines:
         if line.startswith(b"DELIMITER "):
@@ -228,7 +229,56 @@ for r in 1 2 3; do
 	cmp nulls wanted.1 || die "NULLs of eng-$r: $(cat nulls wanted.1)"
 done
 
-# Byte for byte what a person types.
+# Byte for byte what a person types, also where the dump is not made anew: each statement that changes one of the things a
+# catalogue keeps apart, and some that change none.
+n=100
+while IFS= read -r line; do
+	[ -n "$line" ] || continue
+	n=$((n + 1))
+	printf '%s;\n' "$line" >migrations/postgresql/${n}_ddl.sql
+done <<'END'
+COMMENT ON COLUMN customers.city IS 'x'
+CREATE TYPE e AS ENUM ('a', 'b')
+ALTER TYPE e ADD VALUE 'c'
+CREATE DOMAIN d AS integer
+ALTER DOMAIN d ADD CONSTRAINT positive CHECK (value > 0)
+ALTER FUNCTION f() IMMUTABLE
+CREATE RULE r AS ON DELETE TO tickets DO ALSO NOTHING
+ALTER TABLE tickets ENABLE ROW LEVEL SECURITY
+CREATE POLICY p ON tickets USING (id > 0)
+CREATE SEQUENCE s
+SELECT nextval('s')
+ALTER SEQUENCE s INCREMENT 5
+CREATE STATISTICS st ON name, city FROM customers
+ALTER TABLE customers ALTER COLUMN city SET STATISTICS 300
+DO $x$ BEGIN EXECUTE 'CREATE TABLE dynamic (a integer)'; END $x$
+VACUUM FULL customers
+GRANT SELECT ON customers TO PUBLIC
+DROP TABLE dynamic
+END
+n=100
+while IFS= read -r line; do
+	[ -n "$line" ] || continue
+	n=$((n + 1))
+	printf '%s;\n' "$line" >migrations/mariadb/${n}_ddl.sql
+done <<'END'
+ALTER TABLE tickets RENAME INDEX a_note TO b_note
+ALTER TABLE tickets COMMENT 'x'
+RENAME TABLE tickets TO cards
+CREATE OR REPLACE VIEW w AS SELECT name FROM customers
+ALTER PROCEDURE p COMMENT 'x'
+ALTER EVENT ev ENABLE
+CREATE OR REPLACE TRIGGER tr BEFORE INSERT ON counted FOR EACH ROW SET NEW.at = '2030-01-01'
+CREATE SEQUENCE s
+SELECT NEXTVAL(s)
+ALTER SEQUENCE s INCREMENT 5
+INSERT INTO counted (j) VALUES (NULL)
+CREATE TABLE parts (a INTEGER) PARTITION BY HASH (a) PARTITIONS 2
+ALTER TABLE parts ADD PARTITION PARTITIONS 1
+EXECUTE IMMEDIATE 'CREATE TABLE dynamic (a INTEGER)'
+DROP TRIGGER tr
+DROP TABLE dynamic
+END
 "$STEPBOX" run typed.yaml --keep always --vary database=mariadb,postgresql >out 2>err || die "typed: exit $?: $(cat out err)"
 for r in 7 8; do
 	e=$("$STEPBOX" show eng-$r --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["engine"])')
