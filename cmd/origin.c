@@ -16,6 +16,7 @@
 
 #define LOCK_POLL_MS 200
 #define KEY_DIGITS   16
+#define NAME_SHOWN   40 /* bytes of the repository's name, for people who look there */
 
 void origin_finish(struct origin *o)
 {
@@ -62,12 +63,16 @@ static int lock(const char *path, mono_ms deadline)
 
 static char *cache_path(const char *url)
 {
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 	char hash[SHA256_HEX];
 	const char *base = strrchr(url, '/');
 	base = base ? base + 1 : url;
 	AUTO_BUF name = buf_make(256);
-	for (size_t i = 0; base[i] && name.len < 40; i++)
-		buf_addc(&name, strchr("abcdefghijklmnopqrstuvwxyz0123456789-_", base[i] | 0x20) ? base[i] : '_');
+	for (; *base && name.len < NAME_SHOWN; base++)
+		if (strchr(plain, *base))
+			buf_addc(&name, *base);
+		else
+			buf_addc(&name, '_');
 	sha256_hex(url, strlen(url), hash);
 	return xasprintf("%s/git/%.*s-%s", fs_cache_dir(), KEY_DIGITS, hash, name.data);
 }
@@ -162,7 +167,7 @@ int origin_open(struct origin *o, const struct recipe *r, mono_ms deadline, stru
 	if (!r->git && !r->path)
 		return err_set(err, ERR_USER, 0, "%s: source: missing: whose history is meant?", r->name);
 	int rc = 0;
-	if (r->local_path) {
+	if (r->local_path || !r->git) {
 		o->repo = xstrdup(r->local_path);
 		rc = check_top(o->repo, deadline, err) < 0 ? -1 : set_ref(o, r->ref, deadline, err);
 	} else {

@@ -44,7 +44,7 @@ static int check_regex(const struct yaml *y, const char *at, const char *key, co
 	/* Options are filled in later: ${directory} is no expression yet. */
 	AUTO_FREE char *plain = xstrdup(text);
 	for (char *p = plain; (p = strstr(p, "${"));)
-		memcpy(p, "x_", 2);
+		p[0] = p[1] = '_';
 	int rc = regcomp(&re, plain, REG_EXTENDED);
 	if (rc != 0) {
 		regerror(rc, &re, why, sizeof(why));

@@ -142,14 +142,14 @@ static size_t newest_top(const struct history *h, const struct wish *w, bool alo
 static size_t nearest_batch(const struct history *h, const struct wish *w)
 {
 	const struct version *v = &h->versions[h->line[w->i]];
-	size_t best = HISTORY_NONE;
+	size_t best = HISTORY_NONE, least = HISTORY_NONE;
 	for (size_t k = 0; k < v->n_holds; k++) {
 		for (size_t age = v->holds[k].ages.from; age < end_of(h, &v->holds[k].ages); age++) {
-			if (!suits(h, w, age))
+			size_t high = h->ages[age].high;
+			if (high > least || !suits(h, w, age) || (high == least && age < best))
 				continue;
-			if (best == HISTORY_NONE || h->ages[age].high < h->ages[best].high ||
-			    (h->ages[age].high == h->ages[best].high && age > best))
-				best = age;
+			best = age;
+			least = high;
 		}
 	}
 	return best;

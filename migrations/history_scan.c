@@ -62,22 +62,19 @@ static void take_string(struct scanner *s, bool raw)
 	}
 }
 
+/* How long the blank at p is: white space, an escaped line end, inside brackets any line end. */
+static size_t blank(const struct scanner *s)
+{
+	if (*s->p == ' ' || *s->p == '\t' || *s->p == '\r' || *s->p == '\f' || (*s->p == '\n' && s->depth > 0))
+		return 1;
+	return *s->p == '\\' && s->end - s->p >= 2 && s->p[1] == '\n' ? 2 : 0;
+}
+
 static void skip_blank(struct scanner *s)
 {
-	while (s->p < s->end) {
-		if (*s->p == ' ' || *s->p == '\t' || *s->p == '\r' || *s->p == '\f') {
+	for (size_t n; s->p < s->end && ((n = blank(s)) > 0 || *s->p == '#'); s->p += n)
+		while (n == 0 && s->p < s->end && *s->p != '\n') /* a comment */
 			s->p++;
-		} else if (*s->p == '\\' && s->end - s->p >= 2 && s->p[1] == '\n') {
-			s->p += 2;
-		} else if (*s->p == '#') {
-			while (s->p < s->end && *s->p != '\n')
-				s->p++;
-		} else if (*s->p == '\n' && s->depth > 0) {
-			s->p++;
-		} else {
-			return;
-		}
-	}
 }
 
 /* A name, a number, or the prefix of a string. */
@@ -258,18 +255,15 @@ void history_scan(enum history_order order, const char *text, size_t len, struct
 		/* Alembic's names begin a line at its first column; Django's are in a class. */
 		const char *begin = s.p - s.len;
 		bool first = begin == text || begin[-1] == '\n';
-		struct lines *to = NULL;
-		if (t != T_NAME || s.depth > 0)
+		if (t != T_NAME || s.depth > 0 || (!django && !first))
 			continue;
-		if (!django && first && strcmp(s.string, "revision") == 0)
-			to = &revision;
-		else if (!django && first &&
-			 (strcmp(s.string, "down_revision") == 0 || strcmp(s.string, "depends_on") == 0))
-			to = &parents;
-		else if (django && strcmp(s.string, "dependencies") == 0)
-			to = &parents;
-		else if (django && strcmp(s.string, "replaces") == 0)
-			to = &replaces;
+		struct lines *const places[] = {&revision, &parents, &parents, &parents, &replaces};
+		static const char *const names[] = {"revision", "down_revision", "depends_on", "dependencies",
+						    "replaces"};
+		struct lines *to = NULL;
+		for (size_t i = django ? 3 : 0; i < (django ? 5 : 3); i++)
+			if (strcmp(s.string, names[i]) == 0)
+				to = places[i];
 		if (!to || !take_assignment(&s))
 			continue;
 		take_value(&s, &(struct value){.add = django ? add_pair : add_revision, .ctx = to});

@@ -101,7 +101,8 @@ static void scan(enum history_order order, const char *text, const char *version
 	/* Exactly as long as it is, so that a read beyond it is seen. */
 	size_t len = strlen(text);
 	char *exact = malloc(len ? len : 1);
-	memcpy(exact, text, len);
+	for (size_t i = 0; i < len; i++)
+		exact[i] = text[i];
 	history_scan(order, exact, len, &n);
 	free(exact);
 	if (strcmp(n.version, version) != 0 || strcmp(n.parents, parents) != 0 || strcmp(n.replaces, replaces) != 0)
