@@ -191,9 +191,14 @@ const struct cmd cmd_diff = {
 	.name = "diff",
 	.args = "RUN[:VERSION] RUN[:VERSION]",
 	.brief = "compare two schemas: exit code 0 same, 1 different",
-	.help = "Two schemas are the same when there is no structural difference between them and nothing that the "
-		"model cannot tell; spelling, comments and names of constraints are cosmetic. Those of two database "
-		"engines are compared through what both can say. -v lists every cosmetic difference.",
+	.help = "Two schemas are the same when nothing structural is between them and nothing that the model cannot "
+		"tell;\n"
+		"spelling, comments and names of constraints are cosmetic. Those of two database engines are compared\n"
+		"through what both can say. Besides what is the same in any case, these types are held to be:\n"
+		"varchar(39), varchar(43), char(39) = inet; varchar(43) = cidr; char(32), char(36), varchar(36) = "
+		"uuid;\n"
+		"bigint, datetime = interval; --equate adds to them. -v lists every cosmetic "
+		"difference.\n" DIFFTEXT_IGNORE_HELP,
 	.opts = opts,
 	.ctx_size = sizeof(struct diff_opts),
 	.min_args = 2,

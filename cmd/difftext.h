@@ -19,12 +19,20 @@ struct difftext_opts {
 /* clang-format off */
 /* NOLINTBEGIN(bugprone-macro-parentheses): a type and a member cannot stand in brackets */
 #define DIFFTEXT_OPTS(type, member)                                                                                    \
-	{0, "ignore", "LIST", "differences that do not count: order, index-order, name, comment, collation, fk-action, " \
-	 "text-type, default, view, trigger, unmodelled …", OPT_STRING, offsetof(type, member.ignore)},                 \
+	{0, "ignore", "LIST", "differences that do not count: order,name,comment … (all: stepbox diff --help)",         \
+	 OPT_STRING, offsetof(type, member.ignore)},                                                                    \
 	{0, "strict", NULL, "cosmetic differences count as well", OPT_FLAG, offsetof(type, member.strict)},            \
 	{0, "equate", "TYPE=TYPE", "two types that are the same across engines, as varchar(39)=inet is (repeatable)",  \
 	 OPT_LIST, offsetof(type, member.equate)}
 /* NOLINTEND(bugprone-macro-parentheses) */
+
+/* For the help of a command that has them: every word --ignore takes. */
+#define DIFFTEXT_IGNORE_HELP                                                                                           \
+	"Words for --ignore: order (of columns), index-order, name, type, text-type, enum, unsigned, null, default,\n" \
+	" collation, generated, on-update, identity, comment, options, partition, columns, unique, where, prefix,\n" \
+	" target, fk-action, fk-index, deferrable, event, body, engine (what only one engine has), text (spelling),\n" \
+	" not-modelled; whole kinds: table, view, primary-key, column, unique-constraint, index, foreign-key, check,\n" \
+	" constraint, trigger, other; whole classes: cosmetic, unmodelled."
 /* clang-format on */
 
 /* Checks them and makes what schema_changes() takes, with the tools' own tables kept apart; it borrows from both. */

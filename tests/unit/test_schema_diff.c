@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "cmd/cmd.h"
 #include "migrations/schema_model.h"
 
 /* ---- models in a few lines ---- */
@@ -530,8 +531,11 @@ static void test_ignore(void **state)
 	schema_changes_summary(cs, &summary);
 	assert_string_equal(summary.data, "0 structural, 0 cosmetic, 0 unmodelled, 4 ignored");
 	assert_false(schema_changes_differ(cs));
-	for (const char *const *w = schema_ignore_words(); *w; w++)
+	for (const char *const *w = schema_ignore_words(); *w; w++) {
+		AUTO_FREE char *first = xasprintf(" %s", *w);
 		assert_int_equal(schema_ignore_parse(*w, &o, &err), 0);
+		assert_non_null(strstr(cmd_diff.help, first)); /* it can be found */
+	}
 	assert_int_equal(schema_ignore_parse("structural", &o, &err), -1);
 	assert_int_equal(schema_ignore_parse("whole", &o, &err), -1);
 	err_clear(&err);
