@@ -64,6 +64,8 @@ sed 's/^name: textdir/name: sqlite/' "$own/databases/textdir.yaml" >"$own/databa
 (cd project && "$STEPBOX" plan --set database=sqlite) | grep -q 'walk lines on sqlite' || die "the user's sqlite"
 (cd project && "$STEPBOX" plan -v --set database=sqlite) | grep -q 'mkdir -p "/var/tmp/.*\.text"' || die "the bundled sqlite won"
 printf 'name: sqlite\nbrief: b\nurl: u\nlok: l\n' >"$own/databases/sqlite.yaml"
-if (cd project && "$STEPBOX" plan --set database=sqlite) >out 2>err; then die "a mistake passes"; else [ $? = 2 ] || die "exit $?"; fi
+rc=0
+(cd project && "$STEPBOX" plan --set database=sqlite) >out 2>err || rc=$?
+[ $rc = 2 ] || die "a mistake: exit $rc"
 grep -q 'databases/sqlite.yaml:4:1: lok: no such key; did you mean look?' err || die "$(cat err)"
 nothing_left

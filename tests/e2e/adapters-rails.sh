@@ -17,7 +17,9 @@ end
 RB
 echo "require_relative 'application'; Rails.application.initialize!" >project/config/environment.rb
 echo "require_relative 'config/application'; Rails.application.load_tasks" >project/Rakefile
-printf "APP_PATH = File.expand_path('../config/application', __dir__)\nrequire 'rails/commands'\n" >project/bin/rails
+printf "APP_PATH = File.expand_path('../config/application', __dir__)\nrequire_relative '../config/boot'\nrequire 'rails/commands'\n" >project/bin/rails
+printf "ENV['BUNDLE_GEMFILE'] ||= File.expand_path('../Gemfile', __dir__)\nrequire 'bundler/setup'\n" >project/config/boot.rb
+printf "source 'https://rubygems.org'\ngem 'railties'\ngem 'activerecord'\ngem 'sqlite3'\n" >project/Gemfile
 echo 'development: {adapter: sqlite3, database: db/elsewhere.sqlite3}' >project/config/database.yml
 migration() { # FILE CLASS BODY
 	printf 'class %s < ActiveRecord::Migration[6.1]\n%s\nend\n' "$2" "$3" >"project/db/migrate/$1.rb"
@@ -35,7 +37,7 @@ cat >project/stepbox.yaml <<'YAML'
 name: t
 box: {ttl: 20m}
 source: {path: .}
-packages: [ruby-railties, ruby-activerecord, ruby-sqlite3]
+packages: [ruby-bundler, ruby-railties, ruby-activerecord, ruby-sqlite3]
 migrations: {tool: rails}
 YAML
 here init -o - >out

@@ -39,6 +39,6 @@ typed_up() { typed "$cli db:migrate --to $1"; }
 typed_down() { typed "$cli db:migrate:undo"; }
 has_down=1
 # shellcheck disable=SC2016 # for the box
-noop='V=$VERSION; [ $V != 20200104000000-first.js ] || V=20200102000000-orders.js; node_modules/.bin/sequelize-cli --url "${tool.url}" db:migrate --to $V'
+noop='V=$VERSION; [ $V != 20200104000000-first.js ] || V=20200102000000-orders.js; node_modules/.bin/sequelize-cli --url sqlite:${database.file} db:migrate --to $V'
 exercise 20200101000000-customers.js 20200102000000-orders.js 20200103000000-by-name.js 20200104000000-first.js \
 	20200105000000-email.js 20200106000000-broken.js

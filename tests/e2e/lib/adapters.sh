@@ -74,7 +74,7 @@ finding() { # VERSION OUTCOME COMMAND…
 	shift 2
 	"$@" >out 2>err || rc=$?
 	[ $rc = 1 ] || die "$version: exit $rc instead of a finding: $(cat out err)"
-	grep -q " $version .*$outcome" out || die "$version is not $outcome: $(cat out err)"
+	grep -q " $version .*$outcome" out || die "$version is not $outcome: $(cat out err; "$STEPBOX" log last)"
 }
 
 here() { # STEPBOX-ARGUMENT…: in the project
@@ -86,37 +86,43 @@ here() { # STEPBOX-ARGUMENT…: in the project
 #   typed_up VERSION, typed_down VERSION TARGET   run the tool with /tmp/typed.sqlite; $has_down is empty where it cannot
 #   $noop                                         an `up` that says all is well and does nothing, for $4 ('' for none)
 exercise() {
-	loss=
-	first=$1 second=$2 third=$3 fourth=$4 fifth=$5 broken=$6
+	loss='' first=$1 second=$2 third=$3 fourth=$4 fifth=$5 broken=$6
 	here up >out 2>err || die "up: exit $?: $(cat out err)"
 	for v in "$first" "$second" "$third" "$fourth"; do
 		typed_up "$v"
 		typed_dump "$v"
 	done
-	typed "cp /tmp/typed.sqlite /tmp/four.sqlite"
-	typed_up "$fifth"
-	typed_dump "$fifth"
-	walks "$first $second $third $fourth $fifth" "$STEPBOX" step t-1 --to "$fifth"
-	for v in "$first" "$second" "$third" "$fourth" "$fifth"; do same_dump "$v" "$v"; done
+	walks "$first $second $third $fourth" "$STEPBOX" step t-1 --to "$fourth"
+	for v in "$first" "$second" "$third" "$fourth"; do same_dump "$v" "$v"; done
 	"$STEPBOX" show last --json | python3 -c '
 import json, sys
 s = {x["version"]: x for x in json.load(sys.stdin)["steps"]}
 rows = {k.lower(): v for k, v in s[sys.argv[1]]["rows"].items()}
 assert rows["customers"] == 2, rows' "$fourth" || die "rows after $fourth: $("$STEPBOX" show last)"
-	finding "$broken" failed "$STEPBOX" step t-1
+	rest=$fifth
+	typed "cp /tmp/typed.sqlite /tmp/four.sqlite"
+	[ -z "$has_down" ] || exercise_down
+	typed "mv /tmp/four.sqlite /tmp/typed.sqlite"
+	typed_up "$fifth"
+	typed_dump "$fifth"
+	walks "$rest" "$STEPBOX" step t-1 --to "$fifth"
+	for v in $rest; do same_dump "$v" "$v"; done
+	finding "$broken" " failed-[cp]" "$STEPBOX" step t-1
+	[ -z "$has_down" ] || finding "$fifth" " refused" "$STEPBOX" step t-1 --to "$fourth"
 	if "$STEPBOX" step t-1 --to no-such-version >out 2>err; then die "no such version: exit 0"; fi
 	grep -q 'no-such-version is not in the list' err || die "no such version: $(cat err)"
-	[ -z "$has_down" ] || exercise_down
-	walks "$third $fourth" here run --from "$second" --to "$fourth"
-	for v in "$third" "$fourth"; do same_dump "$v" "$v"; done
-	[ -z "$noop" ] || finding "$fourth" silent-noop here run --from "$third" --to "$fourth" --set "migrations.up=$noop"
+	if [ -n "$noop" ]; then
+		finding "$fourth" " silent-noop" here run --from "$second" --to "$fourth" --set "migrations.up=$noop"
+	else
+		walks "$third $fourth" here run --from "$second" --to "$fourth"
+		same_dump "$fourth" "$fourth"
+	fi
+	same_dump "$third" "$third"
 	"$STEPBOX" down --all >/dev/null
 	nothing_left
 }
 
 exercise_down() {
-	finding "$fifth" refused here run --from "$fifth" --to "$fourth"
-	typed "mv /tmp/four.sqlite /tmp/typed.sqlite"
 	set -- "$fourth" "$third" "$second" "$first" base
 	while [ $# -gt 1 ]; do
 		typed_down "$1" "$2"
@@ -124,7 +130,10 @@ exercise_down() {
 		shift
 	done
 	loss=1
-	walks "$fourth $third $second $first" here run --from "$fourth" --to base
+	walks "$fourth $third" "$STEPBOX" step t-1 --to "$second"
 	loss=
-	for v in "$third" "$second" "$first" base; do same_dump "$v" "down.$v"; done
+	for v in "$third" "$second"; do same_dump "$v" "down.$v"; done
+	walks "$second $first" "$STEPBOX" step t-1 --to base
+	for v in "$first" base; do same_dump "$v" "down.$v"; done
+	rest="$first $second $third $fourth $fifth"
 }
