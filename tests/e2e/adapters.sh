@@ -580,6 +580,30 @@ PY
 	done_with "nova-manage: eras"
 }
 
+# What can be seen of keystone without keystone: eras, and the order of two branches.
+keystone_lists() {
+	new keystone
+	mkdir -p keystone/common/sql/migrate_repo/versions
+	touch keystone/common/sql/migrate_repo/versions/067_kilo.py keystone/common/sql/migrate_repo/versions/0068_x_sqlite_upgrade.sql
+	compile keystone-manage
+	[ ! -e "$S/variant" ] && [ ! -e "$S/down" ] || fail "keystone: a variant for its middle era"
+	expect_list 67 68
+	echo 'def downgrade(engine): pass' >keystone/common/sql/migrate_repo/versions/067_kilo.py
+	compile keystone-manage
+	[ "$(cat "$S/variant")" = with-downgrades ] || fail "keystone: $(cat "$S/variant")"
+	V=keystone/common/sql/migrations/versions
+	mkdir -p $V/yoga/expand $V/yoga/contract $V/bobcat/expand
+	touch $V/EXPAND_HEAD
+	printf 'revision = "%s"\ndown_revision = %s\n' 27e None >$V/27e_initial.py
+	printf 'revision: str = "%s"\ndown_revision = %s\n' bbb '"27e"' >$V/yoga/expand/bbb_x.py
+	printf 'revision = "%s"\ndown_revision = %s\n' aaa '"27e"' >$V/yoga/contract/aaa_x.py
+	printf 'import keystone.nowhere\nrevision = "%s"\ndown_revision = %s\n' 471 '"bbb"' >$V/bobcat/expand/471_x.py
+	compile keystone-manage
+	[ "$(cat "$S/variant")" = alembic ] || fail "keystone: $(cat "$S/variant")"
+	expect_list 27e bbb 471 aaa
+	done_with "keystone-manage: eras, two branches"
+}
+
 sqlite_looks
 plain_sql_sample
 plain_sql_layouts
@@ -587,4 +611,5 @@ alembic_walks
 django_walks
 sqlalchemy_migrate_walks
 nova_walks
+keystone_lists
 [ -z "$skipped" ] || { echo "all others passed; not installed:$skipped"; exit 77; }
