@@ -1102,9 +1102,28 @@ resolve_to() {
 	to_i=$index to=$v
 }
 
-tell_walk() {
+# The versions between the two -> the file steps, in the order of the walk; way and steps, their number. What a tool tells one
+# by one need not be a beginning of the list: going up fills the gaps, going down leaves them out.
+find_steps() {
 	way=up steps=$((to_i - from_i))
 	[ "$steps" -ge 0 ] || way=down steps=$((-steps))
+	if [ "$walk_from" != current ] || [ -z "$walk_applied" ]; then
+		head -n "$((from_i > to_i ? from_i : to_i))" list | tail -n "$steps" >steps
+	elif [ "$way" = up ]; then
+		printf '%s' "${set#"$NL"}" >applied
+		head -n "$to_i" list | grep -vxFf applied >steps
+	else
+		printf '%s' "${set#"$NL"}" >applied
+		tail -n "+$((to_i + 1))" list | grep -xFf applied >steps
+	fi
+	steps=$(wc -l <steps)
+	if [ "$way" = down ]; then
+		{ tac steps >steps.down && mv steps.down steps; } || full
+	fi
+}
+
+tell_walk() {
+	find_steps
 	if [ -n "$walk_roundtrip" ]; then
 		[ "$way" = up ] || refuse version "a round trip leads up and back; from $from to $to is down"
 		way=roundtrip
@@ -1232,12 +1251,8 @@ walk_go() {
 	[ -z "$walk_seed" ] || give seed "$walk_seed"
 	find_befores
 	baseline
-	head -n "$((from_i > to_i ? from_i : to_i))" list | tail -n "$steps" >todo
-	if [ "$way" = down ]; then
-		{ tac todo >todo.down && mv todo.down todo; } || full
-	fi
 	i_step=0
-	exec 4<todo
+	exec 4<steps
 	read -r next <&4 || next=''
 	last=$from
 	while [ -n "$next" ]; do

@@ -1059,6 +1059,42 @@ static void tools_that_tell_all_applied_versions(void **state)
 	assert_string_equal(payload(w, "at n=0"), "001\n");
 }
 
+/* 002 came late: it stands before what is applied already. */
+static void gaps_in_what_is_applied_are_filled(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	write_file(w, "mig/001.sql", "CREATE TABLE t1 (a int); CREATE TABLE IF NOT EXISTS ver (v TEXT);");
+	struct plan_walk t = tool(w, "current", "004");
+	t.applied = true;
+	t.up = "sqlite3 -bail \"$DB\" <mig/$VERSION.sql; sqlite3 \"$DB\" \"INSERT INTO ver VALUES ('$VERSION')\"";
+	t.current = "[ ! -e \"$DB\" ] || sqlite3 \"$DB\" 'SELECT v FROM ver ORDER BY v DESC'";
+	plan_task(w->plan, "setup", "as it is", w->src,
+		  "sqlite3 \"$DB\" 'CREATE TABLE t1 (a int); CREATE TABLE ver (v TEXT)' "
+		  "\"INSERT INTO ver VALUES ('001'), ('003')\"",
+		  10);
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 0);
+	expect(w, "walk from=003 to=004 dir=up n=2");
+	expect(w, "step n=1 version=002 dir=up");
+	expect(w, "step n=2 version=004 dir=up");
+	assert_string_equal(payload(w, "at n=1"), "003\n002\n001\n");
+	/* Down: what is not applied is not undone. */
+	plan_free(w->plan);
+	w->plan = plan_new("r1");
+	AUTO_FREE char *db = xasprintf("%s/db", w->src);
+	plan_env(w->plan, "DB", db);
+	plan_task(w->plan, "setup", "as it is", w->src,
+		  "sqlite3 \"$DB\" \"DELETE FROM ver WHERE v = '002'\" 'ALTER TABLE t1 DROP COLUMN b'", 10);
+	t.to = "001";
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 0);
+	expect(w, "walk from=004 to=001 dir=down n=2");
+	expect(w, "step n=1 version=004 dir=down");
+	expect(w, "step n=2 version=003 dir=down");
+	assert_string_equal(payload(w, "at n=2"), "001\n");
+}
+
 static void several_heads_come_in_the_order_of_the_list(void **state)
 {
 	struct world *w = *state;
@@ -1944,6 +1980,7 @@ static const struct CMUnitTest walks[] = {
 	CASE(looking_may_not_work),
 	CASE(versions_may_come_with_the_look),
 	CASE(tools_that_tell_all_applied_versions),
+	CASE(gaps_in_what_is_applied_are_filled),
 	CASE(several_heads_come_in_the_order_of_the_list),
 	CASE(numbers_are_versions_however_they_are_spelled),
 	CASE(a_version_that_is_not_there_is_named),
