@@ -469,22 +469,33 @@ static bool comment_on(struct check_table *c, struct sql_lexer *lx)
 	return col && is_text(lx, col->comment);
 }
 
+static void check_created(struct check_table *c, struct sql_lexer *lx, const struct sql_lexer *all)
+{
+	check_word(lx, "unlogged");
+	if (check_word(lx, "table"))
+		check_create(c, *lx, all);
+	else if (check_word(lx, "index"))
+		check_index(c, lx, false, all);
+	else if (check_word(lx, "unique index"))
+		check_index(c, lx, true, all);
+	else if (!check_word(lx, "trigger") && !check_word(lx, "constraint trigger")) /* objects of their own */
+		bad(c, all);
+}
+
 static void check_statement(struct check_table *c, const struct check_statement *st)
 {
 	struct sql_lexer lx = check_lexer(SQL_POSTGRESQL, st);
 	const struct sql_lexer all = lx;
-	if (check_word(&lx, "create table") || check_word(&lx, "create unlogged table"))
-		check_create(c, lx, &all);
-	else if (check_word(&lx, "create index"))
-		check_index(c, &lx, false, &all);
-	else if (check_word(&lx, "create unique index"))
-		check_index(c, &lx, true, &all);
-	else if (check_word(&lx, "create trigger") || check_word(&lx, "create constraint trigger") ||
-		 check_word(&lx, "alter sequence"))
-		return; /* objects of their own */
-	else if (check_word(&lx, "alter table")  ? !alter_table(c, &lx, &all)
-		 : check_word(&lx, "comment on") ? !comment_on(c, &lx)
-						 : true)
+	bool good = true;
+	if (check_word(&lx, "create"))
+		check_created(c, &lx, &all);
+	else if (check_word(&lx, "alter table"))
+		good = alter_table(c, &lx, &all);
+	else if (check_word(&lx, "comment on"))
+		good = comment_on(c, &lx);
+	else
+		good = check_word(&lx, "alter sequence"); /* an object of its own */
+	if (!good)
 		bad(c, &all);
 }
 
@@ -514,8 +525,9 @@ static void check_counts(struct check_table *c)
 static bool is_object(const struct check_statement *st)
 {
 	struct sql_lexer lx = check_lexer(SQL_POSTGRESQL, st);
-	return check_word(&lx, "create rule") || check_word(&lx, "create policy") ||
-	       check_word(&lx, "create statistics") || check_word(&lx, "alter statistics");
+	if (!check_word(&lx, "create") && !check_word(&lx, "alter"))
+		return false;
+	return check_word(&lx, "rule") || check_word(&lx, "policy") || check_word(&lx, "statistics");
 }
 
 static void check_statements(struct schema *s, struct table *t, const struct check_statement *st, size_t n)
