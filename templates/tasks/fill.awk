@@ -147,6 +147,15 @@ function hash(s,    h, i) {
 	return int(h / 16)
 }
 
+# The same for row i of something; texts are gone through once.
+function hash_of(name, i,    h) {
+	if (!(name in hashes))
+		hashes[name] = hash(name)
+	h = (hashes[name] + i * 40503) % 4294967296
+	h = (h * 69069 + 1) % 4294967296
+	return int((h * 69069 + 1) % 4294967296 / 16)
+}
+
 # --- what the columns want ---
 
 function add_choice(t, c, literal) {
@@ -538,7 +547,7 @@ function word_for(t, c, i,    s, most, name, tail) {
 # How row i looks in a column that no foreign key minds, as a literal. style: other ways, tried when this one is not taken.
 function value(t, c, i, style,    k, h, f, n, l) {
 	k = pick(t, c, i)
-	h = hash(t SUBSEP col[t, c] SUBSEP i)
+	h = hash_of(t SUBSEP col[t, c], i)
 	f = family[t, c]
 	if (k < 0 && !notnull[t, c] && (style == 1 || (i > 0 && h % 5 == 0)))
 		return "NULL"
@@ -620,7 +629,7 @@ function blob(t, c, k,    hex) {
 
 # --- foreign keys ---
 
-function reference(t, c, i, style,    key, p, to, k, cnt, j, by) {
+function reference(t, c, i, style,    key, p, to, k, cnt, j) {
 	key = fk_of[t, c]
 	p = f_parent[t, key]
 	to = f_to[t, key, fk_no[t, c]]
@@ -638,15 +647,15 @@ function reference(t, c, i, style,    key, p, to, k, cnt, j, by) {
 		off = 1
 		return at[p, to] ? value(p, at[p, to], i, 0) : "NULL"
 	}
-	if (k < 0 && !notnull[t, c] && (style == 1 || (i > 0 && hash(t SUBSEP key SUBSEP i) % 7 == 0)))
+	if (k < 0 && !notnull[t, c] && (style == 1 || (i > 0 && hash_of(t SUBSEP key, i) % 7 == 0)))
 		return "NULL"
 	cnt = rows_in(p)
 	if (k < 0)
-		k = (i + hash(t SUBSEP key)) % cnt
-	by = ""
-	for (j = 1; j <= f_n[t, key]; j++)
-		by = by (j > 1 ? ", " : "") quoted(f_to[t, key, j])
-	return "(SELECT " quoted(to) " FROM " quoted_table(p) " ORDER BY " by " LIMIT 1 OFFSET " k % cnt ")"
+		k = (i + hash_of(t SUBSEP key, 0)) % cnt
+	if (!((t, key) in by))
+		for (j = 1; j <= f_n[t, key]; j++)
+			by[t, key] = by[t, key] (j > 1 ? ", " : "") quoted(f_to[t, key, j])
+	return "(SELECT " quoted(to) " FROM " quoted_table(p) " ORDER BY " by[t, key] " LIMIT 1 OFFSET " k % cnt ")"
 }
 
 # To the row before in the same table, as trees do; the first row is nobody's child, or its own.
