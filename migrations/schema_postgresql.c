@@ -521,13 +521,15 @@ static void check_counts(struct check_table *c)
 		check_fail(c->schema, c->table, "the catalogue has more of it than the dump", "", "");
 }
 
-/* Rules and policies are objects that are not modelled; the table itself is. */
+/* Rules, policies and comments on them are objects that are not modelled; the table itself is. */
 static bool is_object(const struct check_statement *st)
 {
 	struct sql_lexer lx = check_lexer(SQL_POSTGRESQL, st);
-	if (!check_word(&lx, "create") && !check_word(&lx, "alter"))
+	bool comment = check_word(&lx, "comment on");
+	if (!comment && !check_word(&lx, "create") && !check_word(&lx, "alter"))
 		return false;
-	return check_word(&lx, "rule") || check_word(&lx, "policy") || check_word(&lx, "statistics");
+	return check_word(&lx, "rule") || check_word(&lx, "policy") || check_word(&lx, "statistics") ||
+	       (comment && (check_word(&lx, "constraint") || check_word(&lx, "trigger")));
 }
 
 static void check_statements(struct schema *s, struct table *t, const struct check_statement *st, size_t n)
@@ -632,8 +634,10 @@ static void check_other(struct checking *c, const struct check_statement *st, co
 	if (*table && (check_word(&lx, "create trigger") || check_word(&lx, "create index") ||
 		       check_word(&lx, "create unique index")))
 		return;
-	/* An index of a partition says whose it is itself; what an extension says about itself came with it. */
-	if (check_word(&lx, "alter index") || check_word(&lx, "comment on extension"))
+	/* An index of a partition says whose it is itself, its comment too; what an extension says about itself came
+	 * with it. */
+	if (check_word(&lx, "alter index") || check_word(&lx, "comment on index") ||
+	    check_word(&lx, "comment on extension"))
 		return;
 	add_unmodelled(c, all, st, table);
 }

@@ -138,6 +138,8 @@ CREATE RULE planted_rule AS ON DELETE TO planted DO ALSO NOTHING;
 DROP POLICY planted_policy ON planted;
 DROP AGGREGATE planted_aggregate (int);
 COMMENT ON VIEW v IS 'planted again';
+COMMENT ON CONSTRAINT planted_columns_a_b_fkey ON planted_columns IS 'planted';
+COMMENT ON INDEX ux6 IS 'another';
 SQL
 cat >stepbox.yaml <<'END'
 name: m
@@ -177,6 +179,7 @@ for run, tables in ("m-1", 7), ("m-2", 12):
 
 assert unmodelled(changes("m-1", "2:3")) == {("table", "planted_period"), ("table", "planted_hash")}, changes("m-1", "2:3")
 names = {name for kind, name in unmodelled(changes("m-2", "2:3"))}
-assert names == {"planted_columns", "planted_rule", "planted_policy", "planted_aggregate", "VIEW v"}, changes("m-2", "2:3")
+assert names == {"planted_columns", "planted_rule", "planted_policy", "planted_aggregate", "VIEW v",
+                 "CONSTRAINT planted_columns_a_b_fkey ON planted_columns"}, changes("m-2", "2:3")
 END
 nothing_left

@@ -357,6 +357,9 @@ static void test_objects_unmodelled(void **state)
 	unmodelled_object("postgresql", "CREATE EVENT TRIGGER et ON ddl_command_start EXECUTE FUNCTION public.f();\n",
 			  "event trigger", "et", "");
 	unmodelled_object("postgresql", "COMMENT ON VIEW public.v IS 'x';\n", "comment", "VIEW v", "");
+	unmodelled_object("postgresql", "COMMENT ON CONSTRAINT c ON public.p IS 'x';\n", "comment", "CONSTRAINT c ON p",
+			  "p");
+	unmodelled_object("postgresql", "COMMENT ON POLICY c ON public.p IS 'x';\n", "comment", "POLICY c ON p", "p");
 	unmodelled_object("postgresql", "CREATE VIEW public.v AS\n SELECT 1;\n", "view", "v", "");
 	unmodelled_object("postgresql", "CREATE TYPE public.r AS RANGE (\n    subtype = integer\n);\n", "type", "r",
 			  "");
