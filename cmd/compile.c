@@ -399,6 +399,7 @@ static int add_walk(struct compiler *c, const char *from, const char *to, struct
 		w.checkout = checkout.data;
 		w.commits = commits.data;
 		w.list = LIST_OF_COMMITS;
+		w.branched = history_is_branched(c->lineage.history, c->lineage.line, c->lineage.n);
 		for (size_t i = 0; i < w.n_variants; i++)
 			w.variants[i].list = NULL;
 	}

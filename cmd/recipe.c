@@ -670,7 +670,7 @@ static int recipe_check(struct recipe *r, struct err *err)
 	if (resolve_source(r, err) < 0)
 		return -1;
 	const char *match = get2(r, "migrations", "match");
-	r->match_commit = match && strcmp(match, "commit") == 0;
+	r->match_commit = match && strcmp(match, "commit") == 0 && (!r->tool || strcmp(r->tool, FRESH_TOOL) != 0);
 	if (r->tool && !r->git && !r->path)
 		return yaml_err(&r->y, "", err, "source: missing: where do the migrations of %s come from?", r->tool);
 	return 0;

@@ -93,6 +93,8 @@ void history_pick(const struct history *h, size_t i, const size_t *at, size_t n_
 /* The commits for a walk over line[n]: out[k] is for the step to line[k] from line[k-1]. from_nothing: the first step
  * begins at an empty database; else line[0] is only where the walk begins. */
 void history_picks(const struct history *h, const size_t *line, size_t n, struct history_pick *out);
+/* Whether some version of the line does not follow the one before it: a graph with branches. */
+bool history_is_branched(const struct history *h, const size_t *line, size_t n);
 /* Calls fn for each file of the version at the commit of the pick, by path. */
 void history_files(const struct history *h, const struct history_pick *p,
 		   void (*fn)(void *ctx, const char *path, const char *blob), void *ctx);

@@ -231,6 +231,17 @@ static bool follows(const struct history *h, size_t child, size_t parent)
 	return false;
 }
 
+bool history_is_branched(const struct history *h, const size_t *line, size_t n)
+{
+	for (size_t k = 1; k < n; k++) {
+		int era = h->versions[h->line[line[k]]].era;
+		if (history_order_is_graph(history_map_order(h->map, (size_t)era)) &&
+		    h->versions[h->line[line[k - 1]]].era == era && !follows(h, line[k], line[k - 1]))
+			return true;
+	}
+	return false;
+}
+
 /* Where the walk is after version i was added: the highest ones of what is there. */
 static size_t move_to(const struct history *h, size_t i, size_t *at, size_t n_at)
 {

@@ -43,8 +43,9 @@ struct plan {
 	X(tool)                                                                                                        \
 	X(engine)                                                                                                      \
 	X(dir)                                                                                                         \
-	SNIPPETS(X) X(save) X(restore) X(seed) X(interpreter) X(harness) X(from) X(to) X(checkout) X(commits) X(files) \
-		X(refused) X(env_failed)
+	SNIPPETS(X)                                                                                                    \
+	X(save) X(restore) X(seed) X(interpreter) X(harness) X(from) X(to) X(checkout) X(commits) X(files) X(refused)  \
+		X(env_failed)
 #define SNIPPETS(X)      X(list) X(up) X(down) X(current) X(look) X(warm)
 #define VARIANT_TEXTS(X) X(name) X(when) SNIPPETS(X)
 #define SCRIPT_TEXTS(X)                                                                                                \
@@ -446,6 +447,7 @@ static json_t *walk_json(const struct plan_walk *w)
 	WALK_TEXTS(X);
 #undef X
 	json_object_set_new(o, "applied", json_boolean(w->applied));
+	json_object_set_new(o, "branched", json_boolean(w->branched));
 	json_object_set_new(o, "roundtrip", json_boolean(w->roundtrip));
 	json_t *before = json_array();
 	for (size_t i = 0; i < w->n_before; i++) {
@@ -528,6 +530,7 @@ static void script_walk(const struct plan_walk *w, struct buf *out)
 	SCRIPT_TEXTS(X);
 #undef X
 	set_variable(out, "applied", w->applied ? "1" : "");
+	set_variable(out, "branched", w->branched ? "1" : "");
 	set_variable(out, "roundtrip", w->roundtrip ? "1" : "");
 	script_harness(w, out);
 	buf_addf(out, "walk_timeout=%" PRId64 "\nwalk_begin\n", w->timeout_s);

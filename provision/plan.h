@@ -76,6 +76,7 @@ struct plan_walk {
 	/* The code that goes with a version. checkout puts the checkout at $COMMIT and what belongs to it in place;
 	 * commits has "VERSION COMMIT" lines in order. NULL: all steps run with the source as it is. */
 	const char *checkout, *commits;
+	bool branched;     /* commits: a version's own code need not lead over all that is listed before it */
 	const char *files; /* prints "version<TAB>blob<TAB>path" of the versions' files; NULL: not told */
 	/* Commands for ranges of versions, in this order: run before the step with which the walk comes to one of
 	 * from … to, and again when the checkout has wiped what they left there (plan_wiped()). */

@@ -849,9 +849,9 @@ code_variant() {
 # Before the step: its commit is checked out, and the setup commands for its version have been run: when the walk comes to their
 # versions, and once more when the checkout has wiped what they left there. Returns whether all of it went well.
 code_ready() {
-	told=$CODE_TOLD commit_changed=''
+	told=$CODE_TOLD commit_changed='' wiped=''
 	if [ -n "$walk_checkout" ] && [ "$commit" != "$at_commit" ]; then
-		at_commit='' commit_changed=1
+		at_commit='' commit_changed=1 wiped=1
 		code_run checkout "COMMIT=$commit$NL$walk_checkout" || return 1
 		at_commit=$commit
 		code_variant
@@ -863,7 +863,7 @@ code_ready() {
 		eval "setup_n=\$setup_${n}_n setup_on=\$setup_${n}_on setup_from=\$setup_${n}_from setup_to=\$setup_${n}_to"
 		if [ "$i_code" -lt "$setup_from" ] || [ "$i_code" -gt "$setup_to" ]; then
 			setup_on=''
-		elif [ -z "$setup_on" ] || { [ -n "$commit_changed" ] && [ -e "${D%/*}/state/setup.$setup_n" ]; }; then
+		elif [ -z "$setup_on" ] || { [ -n "$wiped" ] && [ -e "${D%/*}/state/setup.$setup_n" ]; }; then
 			eval "code_run setup \"\$setup_${n}_text\"" || return 1
 			setup_on=1 commit_changed=1
 		fi
@@ -883,6 +883,7 @@ step() { # N DIR VERSION TARGET SECONDS
 	record "step n=$1 version=$VERSION dir=$2${leg:+ leg=$leg}${commit:+ commit=$commit}"
 	if code_ready; then
 		[ -z "$commit_changed" ] || warm_again
+		[ "$2" != base ] || give_base
 		case $2$leg in up | down | up1) fill "$1" ;; esac
 		key=step=$1
 		run "$2" "$walk_dir" "$5"
@@ -1145,6 +1146,15 @@ step_0() { # VERSION
 	step_end 0
 }
 
+# The command that leads to version $from at once.
+give_base() {
+	give base "$caller$walk_up"
+	[ -n "$walk_applied$walk_branched" ] || return 0
+	# Such a tool's way to a version need not lead over all that the list has before it.
+	head -n "$from_i" list >todo || full
+	give base "${caller}while read -r VERSION; do TARGET=\$VERSION; ($NL$walk_up$NL) </dev/null; done <\"\${LIST%list}todo\""
+}
+
 # Where the walk begins, and where it leads.
 baseline() {
 	case $walk_from in
@@ -1170,12 +1180,6 @@ baseline() {
 		seconds=$((walk_timeout * from_i))
 		[ "$seconds" -le "$JUMP_SECONDS" ] || seconds=$JUMP_SECONDS
 		[ "$seconds" -ge "$walk_timeout" ] || seconds=$walk_timeout
-		give base "$caller$walk_up"
-		if [ -n "$walk_applied" ]; then
-			# Such a tool's way to a version need not lead over all that the list has before it.
-			head -n "$from_i" list >todo || full
-			give base "${caller}while read -r VERSION; do TARGET=\$VERSION; ($NL$walk_up$NL) </dev/null; done <\"\${LIST%list}todo\""
-		fi
 		step 0 base "$from" "$from" "$seconds"
 		return
 	fi

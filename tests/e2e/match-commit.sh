@@ -145,6 +145,39 @@ walk "git: '$url', depth: 1"
 grep -q "fetching $url" err || die "a fetch is not told: $(cat err)"
 "$STEPBOX" down --all >/dev/null
 rm -rf "$XDG_CACHE_HOME/stepbox/git/"*-origin "$XDG_CACHE_HOME/stepbox/git/"*-origin.lock
+# The adapter's variant is that of the commit: the way to the first version, the steps, and the way down, which only the old had.
+mkdir -p config/stepbox/adapters
+cat >config/stepbox/adapters/eras.yaml <<'EOF3'
+name: eras
+brief: a tool that changed its commands
+list: 'ls m'
+up: './new.sh "$VERSION" >>"$STATE/ran" && echo "$VERSION" >"$STATE/at"'
+current: cat "$STATE/at" 2>/dev/null || true
+variants:
+  - {name: old, when: test -e old.sh, up: './old.sh "$VERSION" >>"$STATE/ran" && echo "$VERSION" >"$STATE/at"', down: './old.sh "$VERSION" && echo "$TARGET" >"$STATE/at"'}
+history: {paths: [m], name: '/([0-9]+)$', order: number}
+EOF3
+mkdir -p eras/m
+(
+	cd eras
+	git init -q .
+	printf '#!/bin/sh\necho "old $1"\n' >old.sh
+	chmod +x old.sh
+	for v in 1 2 3 4; do
+		[ $v != 3 ] || { git mv old.sh new.sh && printf '#!/bin/sh\necho "new $1"\n' >new.sh; }
+		: >m/$v
+		commit $v
+	done
+)
+printf 'name: eras\nsource: {git: ./eras}\nmigrations: {tool: eras, match: commit, from: 1}\n' >e.yaml
+XDG_CONFIG_HOME=$work/config "$STEPBOX" run --keep=always e.yaml >out 2>err || die "eras: $(cat out err; "$STEPBOX" log)"
+box=$("$STEPBOX" ls | grep -o 'eras-[0-9]*' | head -n 1)
+"$STEPBOX" ssh "$box" -- cat .stepbox/state/eras/ran | tr '\n' ' ' | grep -qx 'old 1 old 2 new 3 new 4 ' ||
+	die "eras: $("$STEPBOX" ssh "$box" -- cat .stepbox/state/eras/ran)"
+rc=0
+XDG_CONFIG_HOME=$work/config "$STEPBOX" step "$box" --to 3 >out 2>err || rc=$?
+[ $rc = 1 ] && grep -q '4 .*downgrade: not supported\|failed-clean' out || die "a way down that is not there: $rc $(cat out err)"
+"$STEPBOX" down --all >/dev/null
 # A setup command of a step that does not end well is no fault of the migration.
 if "$STEPBOX" run --set 'setup=[{run: "echo mine >app/local.conf"}, {run: "echo so not; exit 9", from: 005_e}]' r.yaml >out 2>err; then die 'setup'; fi
 grep -q 'from or to' err || die "a range without bounds: $(cat err)"

@@ -95,6 +95,8 @@ static void expect(const char *spec, const char *first, const char *wanted)
 	if (history_describe(h, repo, picks, n, clock_deadline(60000), &err) < 0)
 		fail_msg("%s", err.msg);
 	AUTO_BUF out = buf_make(BUF_TEXT_MAX);
+	if (!all && history_is_branched(h, line, n))
+		buf_adds(&out, "branched\n");
 	for (size_t i = 0; i < n; i++) {
 		buf_addf(&out, "%s: %s (", picks[i].version, picks[i].subject);
 		add_rule(&out, &picks[i]);
@@ -237,7 +239,8 @@ static void test_graph(void **state)
 	make("a a1 None; c a1\ncode after-a1\na b2 '\"a1\"'; c b2\na c2 '\"a1\"'; c c2\ncode two-heads\n"
 	     "a m3 '(\"b2\", \"c2\")'; c m3\ncode merged\na n4 '\"m3\"'; c n4\n");
 	expect("[" ALEMBIC "]", NULL,
-	       "a1: after-a1 (head)\nb2: b2 (head)\nc2: two-heads (heads)\nm3: merged (head)\nn4: n4 (tip)\n");
+	       "branched\na1: after-a1 (head)\nb2: b2 (head)\nc2: two-heads (heads)\nm3: merged (head)\nn4: n4 "
+	       "(tip)\n");
 	/* Ids say nothing of the order; a file may change what it is. */
 	make("a z None; c z\na y '\"z\"'; a x '\"y\"'; c both\ncode after\na w '\"x\"'; c w\n"
 	     "printf 'nothing' >versions/helper.py; c helper\n");
