@@ -75,3 +75,43 @@ rc=0
 (cd p && "$STEPBOX" run --from head --to base --set migrations.roundtrip=false --set limits.loss=allow) >out 2>err || die "down: $(cat out err)"
 says '↓ 09_clean +applied'
 nothing_left
+# The same trips, and the same words, on three engines; on the servers, too, a database is put back with all its rows.
+mkdir -p e/m
+m() {
+	printf '%s\n' "$2" >"e/m/$1.up.sql"
+	[ $# -lt 3 ] || printf '%s\n' "$3" >"e/m/$1.down.sql"
+}
+m 01_clean 'CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9)); CREATE INDEX ta ON t (a);' 'DROP TABLE t;'
+m 02_rows "INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, NULL);" 'DELETE FROM t;'
+m 03_fk 'CREATE TABLE u (x INT PRIMARY KEY, t INT, CONSTRAINT uf FOREIGN KEY (t) REFERENCES t (id)); INSERT INTO u VALUES (1, 1);' \
+	'DROP TABLE u;'
+m 04_breaks 'ALTER TABLE u ADD COLUMN z INT;' 'DROP TABLE u; SELECT no_such_function();'
+m 05_spoils 'CREATE TABLE w (x INT);' 'DROP TABLE w; DELETE FROM t WHERE id = 2; UPDATE t SET a = NULL;'
+m 06_refused 'ALTER TABLE u ADD COLUMN y INT;'
+m 07_clean 'CREATE TABLE q (x INT);' 'DROP TABLE q;'
+cat >e/stepbox.yaml <<'END'
+name: engines
+box: {ttl: 30m}
+source: {path: .}
+migrations: {tool: plain-sql, directory: m, roundtrip: true}
+END
+rc=0
+(cd e && "$STEPBOX" run --json --vary database=sqlite,mariadb,postgresql) >out 2>err || rc=$?
+[ $rc = 1 ] || die "three engines: exit $rc: $(cat out err)"
+python3 - <<'END'
+import json
+runs = [o for o in map(json.loads, open("out")) if "status" in o and "steps" in o]
+assert len(runs) == 3, runs
+told = []
+for r in runs:
+    assert r["status"] == "finding", (r["engine"], r["status"], r["detail"])
+    trips = [(s["version"], s["trip"]) for s in r["steps"] if s["trip"]]
+    lines = [f.split(", exit code")[0] for s in r["steps"] for f in s["findings"]]
+    last = r["steps"][-1]["rows"]
+    assert last == {"t": 3, "u": 1, "w": 0, "q": 0}, (r["engine"], last)
+    told.append((trips, lines))
+assert told[0] == told[1] == told[2], told
+assert [t for _, t in told[0][0]] == ["clean", "clean", "clean", "down failed", "loses rows", "refused", "clean"], told[0]
+assert "trip: loses values: t.a: 2 of 2" in told[0][1], told[0][1]
+END
+nothing_left
