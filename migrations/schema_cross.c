@@ -7,6 +7,8 @@
 #include "migrations/schema_diff_state.h"
 #include "migrations/schema_lex.h"
 
+enum { MAX_PK = 4096 }; /* bytes of a primary key that is searched for names: servers allow 16 or 32 columns */
+
 static bool is_engine(const char *engine, const char *name)
 {
 	return strcmp(engine, name) == 0;
@@ -19,35 +21,10 @@ static bool is_rowid(const char *engine, const struct table *t, const struct col
 	return is_engine(engine, "sqlite") && strcasecmp(c->type, "INTEGER") == 0 && strcasecmp(t->pk, c->name) == 0;
 }
 
-struct cross_table cross_prepare(struct differ *d, const struct schema *s, const struct table *t)
+static int by_any_case(const void *a, const void *b)
 {
-	struct cross_table c = {.t = t, .engine = s->engine};
-	(void)d;
-	c.types = xcalloc(t->n_columns + 1, sizeof(*c.types));
-	c.dropped = xcalloc(t->n_checks + 1, sizeof(*c.dropped));
-	for (size_t i = 0; i < t->n_columns; i++) {
-		const struct column *col = &t->columns[i];
-		canon_type_parse(s->engine, col->type, col->labels, &c.types[i]);
-		c.types[i].any_size = is_rowid(s->engine, t, col);
-	}
-	return c;
+	return strcasecmp(((const struct item *)a)->name, ((const struct item *)b)->name);
 }
-
-void cross_finish(struct cross_table *c)
-{
-	free(c->types);
-	free(c->dropped);
-}
-
-static struct canon_type *type_of(struct cross_table *c, const char *column)
-{
-	for (size_t i = 0; i < c->t->n_columns; i++)
-		if (strcasecmp(c->t->columns[i].name, column) == 0)
-			return &c->types[i];
-	return NULL;
-}
-
-/* ---- checks that only spell out a type ---- */
 
 static bool is_textual(const struct canon_type *t)
 {
@@ -55,67 +32,81 @@ static bool is_textual(const struct canon_type *t)
 }
 
 /* What a check makes of its column's type; whether it says nothing more than that. */
-static bool apply_check(struct differ *d, struct cross_table *c, const char *expr)
+static void apply_check(struct differ *d, struct cross_table *c, const char *expr, struct cross_check *out)
 {
 	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
 	char *column, *labels;
 	canon_expression(expr, &text);
+	*out = (struct cross_check){.column = SIZE_MAX, .labels = "", .def = text.len ? keep(d, text.data) : " "};
 	enum canon_check kind = canon_check_of(text.data, &column, &labels);
-	struct canon_type *t = column ? type_of(c, column) : NULL;
-	bool is_type = false;
+	const struct item key = {.name = column ? column : ""};
+	const struct item *at = column ? bsearch(&key, c->by_name.v, c->by_name.n, sizeof(key), by_any_case) : NULL;
+	struct canon_type *t = at ? &c->types[at->at] : NULL;
 	if (t && kind == CANON_CHECK_BOOLEAN) {
-		is_type = t->family == CANON_BOOL || (t->family == CANON_INT && t->size <= 2);
-		t->family = is_type ? CANON_BOOL : t->family;
+		out->dropped = t->family == CANON_BOOL || (t->family == CANON_INT && t->size <= 2);
+		t->family = out->dropped ? CANON_BOOL : t->family;
 	} else if (t && kind == CANON_CHECK_JSON) {
-		is_type = t->family == CANON_JSON || t->family == CANON_TEXT;
-		t->family = is_type ? CANON_JSON : t->family;
+		out->dropped = t->family == CANON_JSON || t->family == CANON_TEXT;
+		t->family = out->dropped ? CANON_JSON : t->family;
 	} else if (t && kind == CANON_CHECK_LABELS && is_textual(t)) {
-		t->labels = keep(d, labels); /* used if the other side has an enumeration */
+		out->column = at->at; /* used if the other side has an enumeration */
+		out->labels = keep(d, labels);
 	}
 	free(column);
 	free(labels);
-	return is_type;
+}
+
+struct cross_table cross_prepare(struct differ *d, const struct schema *s, const struct table *t)
+{
+	struct cross_table c = {.t = t, .engine = s->engine, .by_name = items_make(t->n_columns)};
+	c.types = xcalloc(t->n_columns + 1, sizeof(*c.types));
+	c.checks = xcalloc(t->n_checks + 1, sizeof(*c.checks));
+	for (size_t i = 0; i < t->n_columns; i++) {
+		const struct column *col = &t->columns[i];
+		canon_type_parse(s->engine, col->type, col->labels, &c.types[i]);
+		c.types[i].any_size = is_rowid(s->engine, t, col);
+		c.by_name.v[i].name = col->name;
+	}
+	qsort(c.by_name.v, c.by_name.n, sizeof(*c.by_name.v), by_any_case);
+	for (size_t i = 0; i < t->n_checks; i++)
+		apply_check(d, &c, t->checks[i].expr, &c.checks[i]);
+	return c;
+}
+
+void cross_finish(struct cross_table *c)
+{
+	free(c->types);
+	free(c->checks);
+	items_finish(&c->by_name);
+}
+
+/* Whether one list is so much longer that it cannot have the same labels: what is compared is bounded by the check. */
+static bool much_longer(const char *labels, const char *check)
+{
+	size_t limit = 2 * strlen(check) + 16;
+	return strnlen(labels, limit) == limit;
 }
 
 /* A text with CHECK (x IN ('a', 'b')) is what the other side calls an enumeration. */
-static void apply_labels(struct differ *d, struct cross_table *c, const struct canon_type *t, size_t at)
+static void drop_labels(struct cross_table *c, const struct items *columns, const struct cross_table *other)
 {
 	for (size_t i = 0; i < c->t->n_checks; i++) {
-		AUTO_BUF text = buf_make(BUF_TEXT_MAX);
-		char *column, *labels;
-		canon_expression(c->t->checks[i].expr, &text);
-		bool mine = canon_check_of(text.data, &column, &labels) == CANON_CHECK_LABELS &&
-			    type_of(c, column) == &c->types[at];
-		if (mine && canon_same_labels(labels, t->labels)) {
-			c->dropped[i] = true;
-			c->types[at].family = CANON_ENUM;
-			c->types[at].labels = keep(d, labels);
-		}
-		free(column);
-		free(labels);
-	}
-}
-
-static void apply_checks(struct differ *d, struct cross_table *c)
-{
-	for (size_t i = 0; i < c->t->n_checks; i++)
-		c->dropped[i] = apply_check(d, c, c->t->checks[i].expr);
-}
-
-void cross_drop_checks(struct differ *d, struct cross_table *a, struct cross_table *b, const struct items *columns)
-{
-	apply_checks(d, a);
-	apply_checks(d, b);
-	for (size_t i = 0; i < columns->n; i++) {
-		if (!columns->v[i].mate)
+		struct cross_check *check = &c->checks[i];
+		const struct item *mate = check->column == SIZE_MAX ? NULL : columns->v[check->column].mate;
+		const struct canon_type *e = mate ? &other->types[mate->at] : NULL;
+		if (!e || e->family != CANON_ENUM || much_longer(e->labels, check->labels) ||
+		    !canon_same_labels(check->labels, e->labels))
 			continue;
-		struct canon_type *x = &a->types[i];
-		struct canon_type *y = &b->types[columns->v[i].mate->at];
-		if (x->family == CANON_ENUM && is_textual(y) && y->labels[0])
-			apply_labels(d, b, x, columns->v[i].mate->at);
-		else if (y->family == CANON_ENUM && is_textual(x) && x->labels[0])
-			apply_labels(d, a, y, i);
+		check->dropped = true;
+		c->types[check->column].family = CANON_ENUM;
+		c->types[check->column].labels = check->labels;
 	}
+}
+
+void cross_drop_checks(struct cross_table *a, const struct items *x, struct cross_table *b, const struct items *y)
+{
+	drop_labels(a, x, b);
+	drop_labels(b, y, a);
 }
 
 /* ---- columns ---- */
@@ -177,6 +168,8 @@ static void compare_types(const struct pair *p)
 static bool in_pk(const struct table *t, const char *column)
 {
 	size_t n = strlen(column);
+	if (strnlen(t->pk, MAX_PK) == MAX_PK)
+		return false;
 	for (const char *p = t->pk; p && *p; p = strstr(p, ", "), p = p ? p + 2 : NULL)
 		if (strncasecmp(p, column, n) == 0 && (p[n] == '\0' || p[n] == ',' || p[n] == ' ' || p[n] == '('))
 			return true;
@@ -185,6 +178,8 @@ static bool in_pk(const struct table *t, const char *column)
 
 static void compare_null(const struct pair *p)
 {
+	if (p->a->not_null == p->b->not_null)
+		return;
 	bool a = p->a->not_null || in_pk(p->ta->t, p->a->name);
 	bool b = p->b->not_null || in_pk(p->tb->t, p->b->name);
 	if (a != b)
@@ -372,7 +367,7 @@ bool cross_is_fk_index(const struct differ *d, const struct schema *s, const str
 	bool there = is_engine(s == d->a ? d->b->engine : d->a->engine, "mariadb");
 	if (ix->unique || ix->where[0] || !(here || there))
 		return false;
-	for (size_t i = 0; i < t->n_fks; i++) {
+	for (size_t i = 0; i < t->n_fks && i < CROSS_MAX_FKS; i++) {
 		const char *from = t->fks[i].from;
 		/* There MariaDB may have found another index that begins with the columns good enough. */
 		if (here ? leads(ix->parts, from) : strcasecmp(ix->parts, from) == 0)
@@ -384,13 +379,4 @@ bool cross_is_fk_index(const struct differ *d, const struct schema *s, const str
 bool cross_is_special(const struct index *ix)
 {
 	return ix->method[0] || strstr(ix->parts, "_ops");
-}
-
-/* ---- checks ---- */
-
-const char *cross_check_def(struct differ *d, const char *expr)
-{
-	AUTO_BUF def = buf_make(BUF_TEXT_MAX);
-	canon_expression(expr, &def);
-	return def.len ? keep(d, def.data) : " ";
 }

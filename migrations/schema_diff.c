@@ -509,23 +509,39 @@ static const char *index_def(struct differ *d, const char *engine, const struct 
 	return keep(d, def.data);
 }
 
+static int by_string(const void *a, const void *b)
+{
+	return strcmp(((const struct item *)a)->name, ((const struct item *)b)->name);
+}
+
+/* The names of a list, sorted; they lie in text, which is cut. */
+static struct items sorted_names(char *text)
+{
+	struct items out = {0};
+	for (char *p = text; p;) {
+		char *comma = strstr(p, ", ");
+		*SCHEMA_ADD(out.v, out.n) = (struct item){.name = p};
+		if (comma)
+			*comma = '\0';
+		p = comma ? comma + 2 : NULL;
+	}
+	qsort(out.v, out.n, sizeof(*out.v), by_string);
+	return out;
+}
+
 /* Whether two lists have the same names in another order. */
 static bool same_names(const char *a, const char *b)
 {
-	size_t n = strlen(a);
-	if (n != strlen(b))
+	if (strlen(a) != strlen(b))
 		return false;
-	for (const char *p = a; *p;) {
-		const char *comma = strstr(p, ", ");
-		size_t len = comma ? (size_t)(comma - p) : strlen(p);
-		bool found = false;
-		for (const char *q = b; q && !found; q = strstr(q, ", "), q = q ? q + 2 : NULL)
-			found = strncmp(p, q, len) == 0 && (q[len] == '\0' || strncmp(q + len, ", ", 2) == 0);
-		if (!found)
-			return false;
-		p += len + (comma ? 2 : 0);
-	}
-	return true;
+	AUTO_FREE char *copy_a = xstrdup(a);
+	AUTO_FREE char *copy_b = xstrdup(b);
+	CLEANUP(items_finish) struct items x = sorted_names(copy_a);
+	CLEANUP(items_finish) struct items y = sorted_names(copy_b);
+	bool same = x.n == y.n;
+	for (size_t i = 0; same && i < x.n; i++)
+		same = strcmp(x.v[i].name, y.v[i].name) == 0;
+	return same;
 }
 
 static enum change_field index_field(const struct index *a, const struct index *b)
@@ -533,8 +549,7 @@ static enum change_field index_field(const struct index *a, const struct index *
 	if (a->unique != b->unique)
 		return FIELD_UNIQUE;
 	if (strcmp(a->parts, b->parts) != 0)
-		/* Lists are short: an index of many columns is compared as it stands. */
-		return strlen(a->parts) < 4096 && same_names(a->parts, b->parts) ? FIELD_INDEX_ORDER : FIELD_COLUMNS;
+		return same_names(a->parts, b->parts) ? FIELD_INDEX_ORDER : FIELD_COLUMNS;
 	return strcmp(a->where, b->where) != 0 ? FIELD_WHERE : FIELD_OPTIONS;
 }
 
@@ -632,7 +647,7 @@ static bool auto_named(const struct index *ix)
 static bool named_by_engine(const struct differ *d, const struct table *t, const struct index *ix)
 {
 	bool is_auto = auto_named(ix);
-	for (size_t i = 0; d->cross && !is_auto && i < t->n_fks; i++)
+	for (size_t i = 0; d->cross && !is_auto && i < t->n_fks && i < CROSS_MAX_FKS; i++)
 		is_auto = strcmp(t->fks[i].name, ix->name) == 0;
 	return is_auto;
 }
@@ -885,31 +900,27 @@ static void compare_checks(struct differ *d, const char *table, const struct che
 	note_part(d, &r, prefix, &p);
 }
 
-static void fill_checks(struct differ *d, const struct table *t, struct items *items)
+/* cross: what is known of them where the engines differ, or NULL. */
+static void fill_checks(struct differ *d, const struct table *t, const struct cross_check *cross, struct items *items)
 {
 	for (size_t i = 0; i < items->n; i++) {
 		const struct check *c = &t->checks[i];
+		if (cross && cross[i].dropped)
+			continue;
 		items->v[i].name = c->automatic ? "" : name_key(d, c->name);
-		items->v[i].def = d->cross ? cross_check_def(d, c->expr) : c->expr[0] ? c->expr : " ";
+		items->v[i].def = cross ? cross[i].def : c->expr[0] ? c->expr : " ";
 	}
 }
 
-/* dropped: checks that are left out, or NULL. */
-static void diff_checks(struct differ *d, const struct table *a, const bool *drop_a, const struct table *b,
-			const bool *drop_b)
+static void diff_checks(struct differ *d, const struct table *a, const struct cross_check *cross_a,
+			const struct table *b, const struct cross_check *cross_b)
 {
 	if (a->n_checks + b->n_checks == 0)
 		return;
 	CLEANUP(items_finish) struct items x = items_make(a->n_checks);
 	CLEANUP(items_finish) struct items y = items_make(b->n_checks);
-	fill_checks(d, a, &x);
-	fill_checks(d, b, &y);
-	for (size_t i = 0; drop_a && i < x.n; i++)
-		if (drop_a[i])
-			x.v[i].name = x.v[i].def = "";
-	for (size_t i = 0; drop_b && i < y.n; i++)
-		if (drop_b[i])
-			y.v[i].name = y.v[i].def = "";
+	fill_checks(d, a, cross_a, &x);
+	fill_checks(d, b, cross_b, &y);
 	pair_up(&x, &y, BY_NAME | BY_DEF, NULL);
 	pair_up(&x, &y, BY_DEF, NULL);
 	pair_up(&x, &y, BY_NAME, NULL);
@@ -1064,7 +1075,7 @@ static void diff_table(struct differ *d, const struct table *a, const struct tab
 	if (d->cross) {
 		ca = cross_prepare(d, d->a, a);
 		cb = cross_prepare(d, d->b, b);
-		cross_drop_checks(d, &ca, &cb, &x);
+		cross_drop_checks(&ca, &x, &cb, &y);
 		diff_comment(d, a, b);
 	} else {
 		diff_options(d, a, b);
@@ -1073,7 +1084,7 @@ static void diff_table(struct differ *d, const struct table *a, const struct tab
 	diff_columns(d, a, &x, &ca, b, &y, &cb);
 	diff_indexes(d, a, b);
 	diff_fks(d, a, b);
-	diff_checks(d, a, ca.dropped, b, cb.dropped);
+	diff_checks(d, a, ca.checks, b, cb.checks);
 	diff_extras(d, a, b);
 	diff_text(d, a, b, noted(d) - before);
 }

@@ -66,19 +66,27 @@ void column_text(const struct column *c, struct buf *out);
 void diff_objects(struct differ *d);
 
 /* What is special when the engines differ: schema_cross.c. */
+struct cross_check {
+	bool dropped;       /* it only spells out a type */
+	size_t column;      /* of a list of labels: which; else SIZE_MAX */
+	const char *labels; /* then */
+	const char *def;    /* normal form */
+};
 struct cross_table {
 	const struct table *t;
 	const char *engine;
-	struct canon_type *types; /* of its columns */
-	bool *dropped;            /* of its checks: those that only spell out a type */
+	struct canon_type *types;   /* of its columns */
+	struct cross_check *checks; /* of its checks */
+	struct items by_name;       /* its columns, sorted */
 };
 struct cross_table cross_prepare(struct differ *d, const struct schema *s, const struct table *t);
 void cross_finish(struct cross_table *c);
+/* Foreign keys of a table that are looked at for an index's sake: MariaDB has at most 64 indexes a table. */
+#define CROSS_MAX_FKS 256
 void cross_columns(struct differ *d, const struct cross_table *a, size_t i, const struct cross_table *b, size_t k);
-/* Checks that one side needs because it lacks a type the other has. */
-void cross_drop_checks(struct differ *d, struct cross_table *a, struct cross_table *b, const struct items *columns);
+/* Drops the checks that one side needs because it lacks a type the other has. */
+void cross_drop_checks(struct cross_table *a, const struct items *x, struct cross_table *b, const struct items *y);
 const char *cross_index_def(struct differ *d, const char *engine, const struct index *ix);
-const char *cross_check_def(struct differ *d, const char *expr);
 /* Whether an index that only one side has is there, or is left out, because MariaDB has one for every foreign key. */
 bool cross_is_fk_index(const struct differ *d, const struct schema *s, const struct table *t, const struct index *ix);
 /* Whether it is of a kind only one engine has: gin, FULLTEXT, an operator class. */

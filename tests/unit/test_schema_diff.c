@@ -654,6 +654,43 @@ static void test_wide(void **state)
 	schema_free(s[1]);
 }
 
+/* Every column an enumeration here and a text with many checks there; every index one for many foreign keys. */
+static void test_wide_cross(void **state)
+{
+	(void)state;
+	enum { CHECKS = 20000, KEYS = 5000 };
+	struct schema *s[2] = {schema_new(), schema_new()};
+	for (int side = 0; side < 2; side++) {
+		const char *f[FIELDS];
+		s[side]->engine = side ? "postgresql" : "mariadb";
+		split(s[side], "t|a", 3, f);
+		struct table *t = add_table(s[side], f);
+		for (int i = 0; i < SCHEMA_MAX_COLUMNS; i++) {
+			AUTO_FREE char *c = side ? xasprintf("c|c%d|character varying(9)", i)
+						 : xasprintf("c|c%d|enum('a','b')|||'a','b'", i);
+			split(s[side], c, strlen(c), f);
+			add_column(t, f);
+		}
+		for (int i = 0; i < CHECKS * side; i++) {
+			AUTO_FREE char *c = xasprintf("k||c%d IN ('b', '%c')", i % SCHEMA_MAX_COLUMNS, 'a' + i % 3);
+			split(s[side], c, strlen(c), f);
+			*SCHEMA_ADD(t->checks, t->n_checks) =
+				(struct check){.name = "", .expr = f[2], .automatic = true};
+		}
+		for (int i = 0; i < KEYS; i++) {
+			AUTO_FREE char *ix = xasprintf("i|i%d_%d|c%d, c%d", side, i, i % 1999, i / 1999 + side);
+			AUTO_FREE char *fk = xasprintf("f|f%d|c%d|p|id", i, i % 1999);
+			split(s[side], ix, strlen(ix), f);
+			add_index(t, f);
+			split(s[side], fk, strlen(fk), f);
+			add_fk(t, f);
+		}
+	}
+	within(s[0], s[1], "a wide table on two engines");
+	schema_free(s[0]);
+	schema_free(s[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -676,6 +713,7 @@ int main(void)
 		cmocka_unit_test(test_brief),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_wide),
+		cmocka_unit_test(test_wide_cross),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
