@@ -23,11 +23,16 @@ static char letter(const struct compare_view *v, const struct side *s)
 
 /* ---- versions ---- */
 
-/* How much of a version's name its number is, where it has one: 3 of 011_check. */
+/* How much of a version's name its number or date is, where it has one: 3 of 011_check, 10 of 2019-10-10_add_x. */
 static size_t number_len(const char *name)
 {
-	size_t n = strspn(name, "0123456789");
-	return n && strchr("_-.", name[n]) ? n : strlen(name);
+	static const char digits[] = "0123456789";
+	size_t n = strspn(name, digits);
+	if (!n || !strchr("_-.", name[n]))
+		return strlen(name);
+	while (name[n] && strchr("_-.", name[n]) && strspn(name + n + 1, digits))
+		n += 1 + strspn(name + n + 1, digits);
+	return n;
 }
 
 /* "216…401"; long names are cut to their numbers: where it matters they stand alone. */
