@@ -48,6 +48,11 @@ migrations: {tool: plain-sql}
 EOF
 "$STEPBOX" run --vary database=sqlite,mariadb,postgresql >../out 2>&1 || die "run: exit $?: $(cat ../out)"
 cd ..
+# Each engine's step is told in the same words while it runs, and later.
+for run in d-1 d-2 d-3; do
+	grep -q "^$run: .* 2 .*applied.*+ column slots on hosts, + index hosts_name on hosts" out || die "step 2 of $run: $(cat out)"
+	"$STEPBOX" show $run --json | grep -q '"hosts: + index hosts_name (' || die "changes of $run: $("$STEPBOX" show $run --json)"
+done
 sqlite=d-1 mariadb=d-2 postgresql=d-3
 
 # $1: exit code; the rest: arguments of diff. Its output is in ./d.
