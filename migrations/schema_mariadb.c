@@ -329,8 +329,12 @@ static void check_index(struct check_table *c, struct sql_lexer *item, bool uniq
 	struct sql_lexer lx = *item;
 	struct sql_token name;
 	c->indexes++;
-	while (sql_next(&lx, &name) && name.kind == SQL_WORD)
-		;
+	if (unique || named_method)
+		sql_next(&lx, &name); /* UNIQUE, FULLTEXT, SPATIAL */
+	if (!check_word(&lx, "key") || !sql_next(&lx, &name)) {
+		bad_item(c, item);
+		return;
+	}
 	for (size_t i = 0; i < c->table->n_indexes; i++) {
 		const struct index *ix = &c->table->indexes[i];
 		if (!check_means(SQL_MARIADB, &name, ix->name))

@@ -297,6 +297,7 @@ static void test_mariadb_unmodelled(void **state)
 	MY("json_valid(`j`)", "json_valid(`k`)", "`j`");
 	MY("PRIMARY KEY (`id`)", "PRIMARY KEY (`id`) USING HASH", "PRIMARY KEY");
 	MY("UNIQUE KEY `uq`", "KEY `uq`", "KEY `uq`");
+	MY("UNIQUE KEY `uq`", "UNIQUE NEWFANGLED KEY `uq`", "UNIQUE NEWFANGLED KEY `uq`");
 	MY("`name`(10)", "`name`(11)", "KEY `name`");
 	MY("KEY `ft` (`j`)", "KEY `ft` (`j`) WITH PARSER ngram", "FULLTEXT KEY `ft`");
 	MY(" ON DELETE CASCADE", "", "CONSTRAINT `p_ibfk_1`");
