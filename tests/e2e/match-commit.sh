@@ -2,6 +2,7 @@
 # match: commit: each version is stepped with the code that went with it. Old versions of this project run with old code only, and
 # what a commit leaves behind (bytecode without its source, an untracked file, a database that a later commit tracks) breaks
 # the next. Local repository, its work tree, a shallow copy, a remote one; setup for versions; down; versions.
+src=$(cd "$(dirname "$0")/../.." && pwd)
 . "$(dirname "$0")/lib/common.sh"
 needs_boxes
 git() { command git -c init.defaultBranch=main -c user.name=t -c user.email=t@example.invalid "$@"; }
@@ -186,3 +187,33 @@ rc=0
 [ $rc = 1 ] && grep -q '005_e  *env-failed' out || die "a setup command that fails: $rc $(cat out err)"
 "$STEPBOX" log last 005_e | grep -q 'so not' || die "its output"
 nothing_left
+# What is done to a checkout, on submodules and on a database of its own that git tracks.
+tasks=$(cd "$src/templates/tasks" && pwd)
+git() { command git -c init.defaultBranch=main -c user.name=t -c user.email=t@example.invalid -c protocol.file.allow=always "$@"; }
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=protocol.file.allow GIT_CONFIG_VALUE_0=always
+mkdir -p lib sub state
+(cd lib && git init -q . && echo one >inside && commit lib)
+cd sub
+git init -q .
+echo 'tracked' >db.sqlite
+commit none
+git submodule --quiet add "$work/lib" lib
+commit with
+with=$(git rev-parse HEAD)
+git rm -qr lib .gitmodules
+commit without
+there() { STATE=$work/state COMMIT=$1 KEEP=db.sqlite sh -eu "$tasks/checkout.sh"; }
+echo mine >db.sqlite
+echo wal >db.sqlite-wal
+mkdir -p left/.git ignored
+echo '*' >ignored/.gitignore
+there "$with"
+[ "$(cat lib/inside)" = one ] || die 'a submodule is not there'
+echo left >lib/left
+there "$with"
+[ ! -e lib/left ] || die 'something was left in a submodule'
+there main~2
+[ ! -e lib ] && [ ! -e left ] && [ ! -e ignored ] || die "left: $(ls -A)"
+there "$(git rev-parse main)"
+[ "$(cat db.sqlite)" = mine ] && [ "$(cat db.sqlite-wal)" = wal ] || die 'the database did not stay'
+cd ..
