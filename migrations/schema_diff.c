@@ -518,13 +518,14 @@ static int by_string(const void *a, const void *b)
 static struct items sorted_names(char *text)
 {
 	struct items out = {0};
-	for (char *p = text; p;) {
+	char *p = text;
+	do {
 		char *comma = strstr(p, ", ");
 		*SCHEMA_ADD(out.v, out.n) = (struct item){.name = p};
 		if (comma)
 			*comma = '\0';
 		p = comma ? comma + 2 : NULL;
-	}
+	} while (p);
 	qsort(out.v, out.n, sizeof(*out.v), by_string);
 	return out;
 }
