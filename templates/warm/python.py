@@ -95,8 +95,8 @@ def said():
 
 def load(part, guard, names):
     """Runs one part. Returns why it is not to be kept, or None."""
-    files, before = open_files(), said()
-    guard.up = True
+    files, before, bytecode = open_files(), said(), sys.dont_write_bytecode
+    guard.up = sys.dont_write_bytecode = True
     try:
         exec(compile(part, "<warm>", "exec"), names)
     except Cold as e:
@@ -104,7 +104,7 @@ def load(part, guard, names):
     except BaseException as e:
         return guard.tried or "%s: %s" % (type(e).__name__, e)
     finally:
-        guard.up = False
+        guard.up, sys.dont_write_bytecode = False, bytecode
     new = [name for fd, name in open_files().items() if files.get(fd) != name]
     if guard.tried:
         return guard.tried

@@ -16,6 +16,7 @@ one() {
 one 'boot: to the first remote command' bash "$here/boot.sh" "$build"
 one 'connect: loopback and round trips' "$build/bench/connect"
 one 'steps: what the runner costs, on this machine' sh "$here/steps.sh"
+one 'warm: a walk with the tool loaded once, against a typed loop' sh "$here/warm.sh" "$build"
 one 'walk: 200 steps end to end over a delay link; memory' "$build/bench/walk"
 one 'diff: structure beside diff -u, 110 and 5,000 tables' "$build/bench/diff"
 one 'cloud: calls to the API, one box and 32' env STEPBOX="$PWD/$build/stepbox" sh "$here/cloud-calls.sh"

@@ -3,12 +3,18 @@
 # A whole walk with the tool loaded once, against the same walk typed as a shell loop on the same box: for each version the tool's
 # command, then `sqlite3 DB "SELECT …"` for the dump. Both see every version; all dumps must be equal.
 #
-#     tests/bench/warm.sh BUILD                Django, and Alembic, with a project each of 40 migrations
-#     NOVA=/path/to/nova.git tests/bench/warm.sh BUILD     and nova at stein-eol, 216 to 391 (ten minutes, most of it typed)
+#     tests/bench/warm.sh BUILD [rows|line|nova]…
+#
+# rows: Django, line: Alembic, a project of 40 migrations each; nova: stein-eol, 216 to 391, where NOVA=/path/to/nova.git is given
+# (ten minutes, most of it typed).
 #
 # Ours is the wall time of `stepbox step` from base to head: connecting, listing, loading, stepping, looking, storing. Aim: nova ≥ 20
 # times faster; the small ones are told, without an aim (half of their typed time is sqlite3 and the shell).
+# shellcheck disable=SC1091,SC2016 # sourced; text of other languages
 build=$(realpath "$1")
+shift
+[ $# -gt 0 ] || set -- rows line nova
+wanted=" $* "
 STEPBOX=$build/stepbox
 export STEPBOX
 unset XDG_STATE_HOME # a store of its own
@@ -20,6 +26,7 @@ missed=0
 # bench NAME LIST-COMMAND STEP-COMMAND AIM: ./NAME/stepbox.yaml; the commands are shell text for the box, in /srv/NAME, with $V.
 bench() {
 	name=$1
+	case $wanted in *" $1 "*) ;; *) return 0 ;; esac
 	"$STEPBOX" up "$name/stepbox.yaml" >up.out 2>&1 || { tail -n 5 up.out; exit 77; }
 	box=$("$STEPBOX" ls --boxes --json | sed -n 's/.*"box": *"\([^"]*\)".*/\1/p')
 	cat >typed.sh <<-END
@@ -75,10 +82,10 @@ while [ $i -lt 40 ]; do
 	i=$((i + 1)) m=$(printf m%03d $i)
 	printf "from django.db import migrations, models\nclass Migration(migrations.Migration):\n    dependencies = [%s]
     operations = [migrations.CreateModel('T%s', [('id', models.AutoField(primary_key=True)), ('a', models.CharField(max_length=40))])]\n" \
-		"${before:+('rows', '$before')}" $i >rows/rows/migrations/$m.py
+		"${before:+('rows', '$before')}" "$i" >rows/rows/migrations/"$m".py
 	printf 'from alembic import op\nimport sqlalchemy as sa\nrevision = "%s"\ndown_revision = %s
 def upgrade():\n    op.create_table("t%s", sa.Column("a", sa.String(40)))\n' "$m" "$([ -z "$before" ] && echo None || echo "\"$before\"")" $i \
-		>line/migrations/versions/$m.py
+		>line/migrations/versions/"$m".py
 	before=$m
 done
 recipe() {
@@ -110,12 +117,12 @@ if [ -n "${NOVA:-}" ]; then
 		migrations: {tool: nova-manage, from: base, to: "391"}
 		packages: [git, sqlite3, alembic, python3-migrate, python3-alembic, python3-sqlalchemy, python3-pymysql, python3-psycopg2
 	END
-	for p in $(echo oslo.cache oslo.concurrency oslo.config oslo.context oslo.db oslo.i18n oslo.limit oslo.log oslo.messaging oslo.middleware \
+	for p in oslo.cache oslo.concurrency oslo.config oslo.context oslo.db oslo.i18n oslo.limit oslo.log oslo.messaging oslo.middleware \
 		oslo.policy oslo.privsep oslo.reports oslo.rootwrap oslo.serialization oslo.service oslo.upgradecheck oslo.utils \
 		oslo.versionedobjects os-brick os-resource-classes os-service-types os-traits os-vif os-win barbicanclient castellan cinderclient \
 		cryptography cursive dateutil decorator eventlet feedparser futurist glanceclient greenlet iso8601 jinja2 jsonschema keystoneauth1 \
 		keystonemiddleware lxml memcache microversion-parse netaddr netifaces neutronclient novaclient openstacksdk packaging paramiko paste \
-		pastedeploy pbr prettytable psutil pycurl pyparsing requests retrying rfc3986 routes stevedore tempita tooz webob websockify yaml); do
+		pastedeploy pbr prettytable psutil pycurl pyparsing requests retrying rfc3986 routes stevedore tempita tooz webob websockify yaml; do
 		echo "  , python3-$p" >>nova/stepbox.yaml
 	done
 	echo "  ]" >>nova/stepbox.yaml

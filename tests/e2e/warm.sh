@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2016 # for the box
+# shellcheck disable=SC2015,SC2016,SC1091 # die ends the script; for the box; sourced
 # A tool that is loaded once and forked for each step does what the tool does that is started for each: walks of real Alembic and
 # Django projects, cold and warm, up and down, have the same dumps, versions, outcomes and outputs.
 . "$(dirname "$0")/lib/common.sh"

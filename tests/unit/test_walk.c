@@ -573,6 +573,45 @@ static void test_questions(void **state)
 	assert_non_null(strstr(l.told.data, "task 2 question is it there?\nout t2 no\n\nend 2 1 exit 15\n"));
 }
 
+/* Loading the tool is a task whose failing is no finding, whoever reads on; net times are kept. */
+static void test_warm(void **state)
+{
+	(void)state;
+	static const char *const ends[] = {"rc=0 ms=4600 why=exit", "rc=1 ms=90 why=exit", "rc=143 ms=9 why=timeout"};
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		AUTO_LAB l;
+		CLEANUP(walker_freep) struct walker *w = NULL;
+		struct err err = ERR_INIT;
+		struct step s = {0};
+		lab_open(&l);
+		write_begin(&l, NULL);
+		rec_text(&l, "task n=2 kind=warm timeout=600", "load it once");
+		rec_text(&l, "out task=2", "it cannot be loaded\n");
+		rec(&l, "end n=2 %s", ends[i]);
+		rec(&l, "walk from=202 to=202 dir=up n=0");
+		write_step(&l, 0, "202", "base");
+		rec(&l, "ran n=0 rc=0 ms=4000 why=exit%s", i ? "" : " net=3900");
+		rec_text(&l, "at n=0", "202\n");
+		rec_dump(&l, 0, "full", DUMP_0, DUMP_0);
+		rec_text(&l, "counts n=0", "a\t0\n");
+		rec(&l, "stepend n=0 ok=1 why=ok");
+		rec(&l, "done ok=1 why=ok ms=9000");
+		while (l.run.received < l.journal.len) {
+			walker_free(TAKE(w));
+			const char *at = l.journal.data + l.run.received + 1;
+			const char *next =
+				memmem(at, (size_t)(l.journal.data + l.journal.len - at), "@" NONCE, strlen("@" NONCE));
+			size_t n = next ? (size_t)(next - l.journal.data) - l.run.received : SIZE_MAX;
+			assert_int_equal(follow(&l, n, &w, &err), 0);
+			assert_int_equal(store_run_find(l.db, l.run.id, &l.run, &err), 1);
+		}
+		expect_verdict(w, "");
+		assert_int_equal(store_step_get(l.db, l.run.id, 0, &s, &err), 1);
+		assert_int_equal(s.net_ms, i ? -1 : 3900);
+		step_finish(&s);
+	}
+}
+
 static void test_question_times_out(void **state)
 {
 	(void)state;
@@ -767,6 +806,9 @@ static void test_lies(void **state)
 	lie_after("task", 1, "task n=1 kind=question", "x", "not at this place");
 	lie_after("step", 2, "task n=2 kind=question", "x", "not at this place");
 	lie_after("done", 1, "task n=2 kind=setup", "x", "not at this place");
+	lie_after("step", 1, "task n=2 kind=warm", "x", "not at this place");
+	lie_after("ran", 2, "ran n=1 rc=0 ms=250 why=exit net=-1", NULL, "net");
+	lie_after("ran", 2, "ran n=1 rc=0 ms=250 why=exit net=soon", NULL, "net");
 	lie_after("task", 1, "end n=1 rc=0 ms=1 why=exit", NULL, "not at this place");
 	lie_after("task", 1, "bogus n=1", NULL, "no such kind");
 	lie_after("end", 1, "end n=1 rc=0 ms=1 why=magic", NULL, "why: magic");
@@ -1303,21 +1345,37 @@ static void test_seed_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),           cmocka_unit_test(test_only_the_model),
-		cmocka_unit_test(test_reattach),       cmocka_unit_test(test_reattach_done),
-		cmocka_unit_test(test_outcomes),       cmocka_unit_test(test_base_fails),
-		cmocka_unit_test(test_task_fails),     cmocka_unit_test(test_machine),
-		cmocka_unit_test(test_questions),      cmocka_unit_test(test_question_times_out),
-		cmocka_unit_test(test_stopped),        cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_down),           cmocka_unit_test(test_commits),
-		cmocka_unit_test(test_lies),           cmocka_unit_test(test_ok_contradicts),
-		cmocka_unit_test(test_endless_output), cmocka_unit_test(test_trips),
-		cmocka_unit_test(test_trips_reattach), cmocka_unit_test(test_trip_failures),
-		cmocka_unit_test(test_trip_again),     cmocka_unit_test(test_trip_lies),
-		cmocka_unit_test(test_data),           cmocka_unit_test(test_dropped_column),
-		cmocka_unit_test(test_seeded),         cmocka_unit_test(test_seed_fails),
-		cmocka_unit_test(test_fetch),          cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_two_followers),  cmocka_unit_test(test_bad_pattern),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_only_the_model),
+		cmocka_unit_test(test_reattach),
+		cmocka_unit_test(test_reattach_done),
+		cmocka_unit_test(test_outcomes),
+		cmocka_unit_test(test_base_fails),
+		cmocka_unit_test(test_task_fails),
+		cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_warm),
+		cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_question_times_out),
+		cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_down),
+		cmocka_unit_test(test_commits),
+		cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_ok_contradicts),
+		cmocka_unit_test(test_endless_output),
+		cmocka_unit_test(test_trips),
+		cmocka_unit_test(test_trips_reattach),
+		cmocka_unit_test(test_trip_failures),
+		cmocka_unit_test(test_trip_again),
+		cmocka_unit_test(test_trip_lies),
+		cmocka_unit_test(test_data),
+		cmocka_unit_test(test_dropped_column),
+		cmocka_unit_test(test_seeded),
+		cmocka_unit_test(test_seed_fails),
+		cmocka_unit_test(test_fetch),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_two_followers),
+		cmocka_unit_test(test_bad_pattern),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
