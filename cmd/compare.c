@@ -16,7 +16,7 @@ struct compare_opts {
 	struct opt_list set, set_b, vary;
 	struct difftext_opts what;
 	const char *from, *to, *fresh;
-	bool create, by_position, text, all_pairs;
+	bool create, by_position, text, all_pairs, cold;
 };
 
 static const struct opt opts[] = {
@@ -32,6 +32,8 @@ static const struct opt opts[] = {
 	{0, "from", "VERSION", "where the walks begin", OPT_STRING, offsetof(struct compare_opts, from)},
 	{0, "to", "VERSION", "where they end", OPT_STRING, offsetof(struct compare_opts, to)},
 	DIFFTEXT_OPTS(struct compare_opts, what),
+	{0, "cold", NULL, "start the tool anew for each step, as one types it", OPT_FLAG,
+	 offsetof(struct compare_opts, cold)},
 	{0, "text", NULL, "unified diffs of the dumps, too", OPT_FLAG, offsetof(struct compare_opts, text)},
 	{0, "by-position", NULL, "the n-th step beside the n-th, whatever the versions are called", OPT_FLAG,
 	 offsetof(struct compare_opts, by_position)},
@@ -68,7 +70,9 @@ static int add_origin(struct comparison *k, const struct origin *o, struct err *
 static int add_recipe(struct comparison *k, const struct fleet_order *order, struct err *err)
 {
 	size_t had = k->fleet.n;
-	if (fleet_add(&k->fleet, order, err) < 0)
+	struct fleet_order all = *order;
+	all.cold = k->o->cold;
+	if (fleet_add(&k->fleet, &all, err) < 0)
 		return -1;
 	for (size_t i = had; i < k->fleet.n; i++) {
 		if (add_origin(k, &(struct origin){.ship = k->fleet.ships[i]}, err) < 0)
