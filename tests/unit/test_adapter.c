@@ -90,6 +90,10 @@ static void test_bad_files(void **state)
 	expect_bad("name: mine\nbrief: b\nlist: l\nup: u\n", "exactly one of current and version_sql");
 	expect_bad(MINIMAL "version_sql: s\n", "exactly one of current and version_sql");
 	expect_bad(MINIMAL "refused: '('\n", "mine.yaml:6:1: refused: ");
+	expect_bad(MINIMAL "warm: import x\n", "warm: an option `python`, the interpreter, is wanted with it");
+	expect_bad(MINIMAL "options: {python: p}\nvariants: [{name: v, when: w, warm: [a]}]\n",
+		   "warm: a text is wanted");
+	expect_bad(MINIMAL "options: {cold: x}\n", "cold: this name has a meaning of its own");
 	expect_bad(MINIMAL "applied: yes\n", "applied: yes: true or false");
 	expect_bad(MINIMAL "rank: many\n", "mine.yaml:6:1: rank: ");
 	expect_bad(MINIMAL "options: [a]\n", "a mapping is wanted");
@@ -357,6 +361,42 @@ static void test_database_of_a_user(void **state)
 	assert_non_null(strstr(err.msg, "databases/sqlite.yaml:4:1: lok: no such key; did you mean look?"));
 	AUTO_FREE char *dir = xasprintf("%s/config/stepbox/adapters", home);
 	assert_int_equal(fs_remove_tree(dir, &err), 0);
+}
+
+/* A loaded tool runs what stands behind the interpreter in up and down, unless a recipe has a way of its own. */
+static void test_warm(void **state)
+{
+	(void)state;
+	static const char *const tools[] = {"nova-manage", "keystone-manage", "alembic", "django",
+					    "sqlalchemy-migrate"};
+	for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
+		for (int how = 0; how < 4; how++) { /* as it is, other words, an own way down, cold */
+			struct err err = ERR_INIT;
+			struct plan_walk w = {0};
+			json_t *keep;
+			CLEANUP(adapter_freep) struct adapter *tool = adapter_load_tool(tools[i], &err);
+			assert_non_null(tool);
+			assert_int_equal(adapter_override(tool, "python", "/opt/v/bin/python -W error", &err), 0);
+			if (how == 1)
+				assert_int_equal(adapter_override(tool, "refused", "never", &err), 0);
+			if (how == 2)
+				assert_int_equal(adapter_override(tool, "down", "exec ${python} down", &err), 0);
+			if (how == 3)
+				adapter_cold(tool);
+			walk_of(tool, &w, &keep);
+			bool warm = how < 2;
+			assert_int_equal(w.warm != NULL, warm);
+			assert_int_equal(w.interpreter != NULL, warm);
+			assert_int_equal(strstr(w.up, "stepbox_warm /opt/v/bin/python -W error ") != NULL, warm);
+			assert_non_null(strstr(w.up, "/opt/v/bin/python -W error "));
+			assert_null(strstr(w.list, "stepbox_warm"));
+			if (how == 2)
+				assert_string_equal(w.down, "exec /opt/v/bin/python -W error down");
+			for (size_t v = 0; v < w.n_variants; v++)
+				assert_true(warm || !w.variants[v].warm);
+			json_decref(keep);
+		}
+	}
 }
 
 static void test_walk_of_overrides(void **state)
@@ -706,15 +746,25 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--write") == 0)
 		return write_snippets(argc - 2, argv + 2);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bundled_load),        cmocka_unit_test(test_server_vars),
-		cmocka_unit_test(test_bad_files),           cmocka_unit_test(test_unknown_names),
-		cmocka_unit_test(test_user_file_wins),      cmocka_unit_test(test_override),
-		cmocka_unit_test(test_database_vars),       cmocka_unit_test(test_walk),
-		cmocka_unit_test(test_all_pairs),           cmocka_unit_test(test_urls),
-		cmocka_unit_test(test_database_of_a_user),  cmocka_unit_test(test_walk_of_overrides),
-		cmocka_unit_test(test_applied_and_current), cmocka_unit_test(test_detect),
-		cmocka_unit_test(test_detect_layouts),      cmocka_unit_test(test_detect_unreadable),
-		cmocka_unit_test(test_detect_of_a_user),    cmocka_unit_test(test_starter),
+		cmocka_unit_test(test_warm),
+		cmocka_unit_test(test_bundled_load),
+		cmocka_unit_test(test_server_vars),
+		cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_unknown_names),
+		cmocka_unit_test(test_user_file_wins),
+		cmocka_unit_test(test_override),
+		cmocka_unit_test(test_database_vars),
+		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_all_pairs),
+		cmocka_unit_test(test_urls),
+		cmocka_unit_test(test_database_of_a_user),
+		cmocka_unit_test(test_walk_of_overrides),
+		cmocka_unit_test(test_applied_and_current),
+		cmocka_unit_test(test_detect),
+		cmocka_unit_test(test_detect_layouts),
+		cmocka_unit_test(test_detect_unreadable),
+		cmocka_unit_test(test_detect_of_a_user),
+		cmocka_unit_test(test_starter),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
