@@ -217,7 +217,9 @@ static void on_step_end(void *ctx, const struct step *s, const char *brief)
 	json_object_set_new(o, "run", json_string(l->run.id));
 	json_object_set_new(o, "change", report_json_text(brief));
 	pane_json(l->pane, o);
-	if (!outcome_is_good(s->outcome))
+	/* That a tool does not go down here is said in a word. */
+	bool refused = s->leg == 2 && s->outcome == OUTCOME_REFUSED;
+	if (!outcome_is_good(s->outcome) && !refused)
 		show_tail(l, 's', s->n, TAIL_LINES);
 }
 
