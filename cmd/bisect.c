@@ -5,6 +5,7 @@
  * the answer changes is told. Otherwise boxes are asked: the two ends first, then the places that divide what is left
  * evenly (--jobs of them at a time), each on a clean box that goes to that version in one go; last, the step that was
  * found is walked by itself, which tells what it changes and confirms the answer. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -336,6 +337,7 @@ static void tell_probe(struct hunt *h, const char *version, enum answer a, const
 static int fly(struct hunt *h, struct fleet *f, struct err *err)
 {
 	AUTO_FREE char *question = NULL;
+	assert(f->n > 0 && f->ships[0]);
 	if (condition_needs_box(&h->condition)) {
 		question = condition_command(&h->condition, &f->ships[0]->recipe, err);
 		if (!question)
@@ -481,12 +483,12 @@ static int tell_none_on_boxes(const struct hunt *h, enum answer both, size_t goo
 static int hunt_on_boxes(struct hunt *h, struct err *err)
 {
 	CLEANUP(fleet_finish) struct fleet f = {0};
-	size_t good, bad;
+	size_t good = 0, bad = 0;
 	if (add_probe(h, &f, h->o->good, h->o->bad, err) < 0)
 		return -1;
 	/* The recipe's own words, where the options say nothing. */
 	const char *ends[] = {f.ships[0]->recipe.from, f.ships[0]->recipe.to};
-	enum answer answers[2];
+	enum answer answers[2] = {ANSWER_NONE, ANSWER_NONE};
 	int rc = ask_boxes(h, ends, 2, answers, err);
 	if (rc)
 		return rc;

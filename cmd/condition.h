@@ -13,6 +13,7 @@ struct condition_opts {
 	const char *schema, *sql;
 };
 /* clang-format off */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type and a member cannot stand in brackets */
 #define CONDITION_OPTS(type, member)                                                                                   \
 	{0, "column", "TABLE.COLUMN", "there is this column", OPT_LIST, offsetof(type, member.column)},                \
 	{0, "no-column", "TABLE.COLUMN", "there is not", OPT_LIST, offsetof(type, member.no_column)},                  \
@@ -26,6 +27,7 @@ struct condition_opts {
 	 OPT_STRING, offsetof(type, member.schema)},                                                                   \
 	{0, "sql", "SELECT …", "its first value is neither empty nor 0 (asked on boxes)", OPT_STRING,                  \
 	 offsetof(type, member.sql)}
+/* NOLINTEND(bugprone-macro-parentheses) */
 /* clang-format on */
 
 enum condition_kind {

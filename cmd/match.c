@@ -289,8 +289,8 @@ static void name_points(struct match *m)
 	m->names = xcalloc(m->points.n + 1, sizeof(*m->names));
 	for (size_t i = 0; i < m->points.n; i++) {
 		const struct compare_point *p = &m->points.points[i];
-		const char *a = p->a >= 0 ? m->a->names[p->a] : NULL, *b = p->b >= 0 ? m->b->names[p->b] : NULL;
-		AUTO_FREE char *both = a && b && strcmp(a, b) != 0 ? xasprintf("%s ≙ %s", a, b) : NULL;
+		const char *a = p->a >= 0 ? m->a->names[p->a] : NULL, *b = p->b >= 0 ? m->b->names[p->b] : "";
+		AUTO_FREE char *both = a && *b && strcmp(a, b) != 0 ? xasprintf("%s ≙ %s", a, b) : NULL;
 		AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
 		const char *name = both ? both : a ? a : b;
 		text_safe_line(&safe, name, strlen(name), 100);
