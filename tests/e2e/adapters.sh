@@ -604,7 +604,90 @@ keystone_lists() {
 	done_with "keystone-manage: eras, two branches"
 }
 
+# Tools that cannot be had here: what needs them not. Their lists, and what is read from tables as they make them.
+reads() { # TABLES-AND-ROWS VERSION…
+	rm -f "$DB"
+	look || fail "$N: look at nothing"
+	[ ! -s "$LOOK/versions" ] || fail "$N: versions of nothing"
+	sqlite3 "$DB" "$1"
+	shift
+	look || fail "$N: look"
+	printf '%s\n' "$@" | cmp -s - "$LOOK/versions" || { cat "$LOOK/versions"; fail "$N: versions are not: $*"; }
+}
+without_the_tool() {
+	new flyway-cli
+	mkdir -p db/more
+	touch db/V1__a.sql db/V1_2__b.sql db/V1.10__c.sql db/more/V002__d.sql db/V10__e.sql db/R__f.sql db/U1__a.sql db/V3.java
+	compile flyway directory=db
+	expect_list 1 1.2 1.10 002 10
+	row="INSERT INTO flyway_schema_history VALUES"
+	reads "CREATE TABLE flyway_schema_history (installed_rank INT, version VARCHAR(50), type VARCHAR(20), success BOOLEAN);
+		$row (1, '1', 'SQL', 1), (2, '1.2', 'SQL', 1), (3, NULL, 'SQL', 1), (4, '002', 'SQL', 1), (5, '002', 'UNDO_SQL', 1), (6, '10', 'SQL', 0);" 1 1.2
+
+	new golang-migrate
+	mkdir migrations
+	touch migrations/1_a.up.sql migrations/1_a.down.sql migrations/0010_b.up.sql migrations/2_c.up.md migrations/x.up.sql
+	compile golang-migrate
+	expect_list 1 2 10
+	reads 'CREATE TABLE schema_migrations (version uint64, dirty bool); INSERT INTO schema_migrations VALUES (10, 1);' 10
+	sqlite3 "$DB" 'UPDATE schema_migrations SET version = -1'
+	look && [ ! -s "$LOOK/versions" ] || fail "golang-migrate: dirty before the first"
+
+	new goose-cli
+	mkdir migrations
+	touch migrations/00001_a.sql migrations/00010_b.go migrations/00002_c.sql migrations/00010_b_test.go migrations/main.go
+	compile goose
+	expect_list 1 2 10
+	row="INSERT INTO goose_db_version (version_id, is_applied) VALUES"
+	reads "CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL);
+		$row (0, 1), (1, 1), (2, 1), (2, 0), (10, 1);" 1 10
+
+	new ecto
+	mkdir -p priv/repo/migrations
+	touch priv/repo/migrations/20200102000000_b.exs priv/repo/migrations/20200101000000_a.exs priv/repo/migrations/.formatter.exs
+	compile ecto
+	expect_list 20200101000000 20200102000000
+	reads 'CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, inserted_at TEXT); INSERT INTO schema_migrations VALUES (20200102000000, NULL), (20200101000000, NULL);' \
+		20200101000000 20200102000000
+
+	new sqlx
+	mkdir migrations
+	touch migrations/2_b.up.sql migrations/2_b.down.sql migrations/0001_a.sql migrations/10_c.sql
+	compile sqlx
+	expect_list 1 2 10
+	reads 'CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, success BOOLEAN); INSERT INTO _sqlx_migrations VALUES (1, 1), (2, 0);' 1
+
+	new diesel-cli
+	mkdir -p migrations/2018-01-14-171611_a migrations/00000000000000_initial migrations/2018-01-14-171611-0001_b migrations/empty
+	for d in migrations/*_*; do touch "$d/up.sql"; done
+	compile diesel 'command=cp -R $STATE/first $STATE/given; :'
+	expect_list 00000000000000 20180114171611 201801141716110001
+	go up 20180114171611 20180114171611 || fail "diesel: up"
+	[ "$(ls "$STATE/given" | tr '\n' ' ')" = "00000000000000_initial 2018-01-14-171611_a " ] || fail "diesel: it is given $(ls "$STATE/given")"
+	reads "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY, run_on TIMESTAMP); INSERT INTO __diesel_schema_migrations VALUES ('20180114171611', 0), ('00000000000000', 0);" \
+		00000000000000 20180114171611
+
+	new doctrine
+	mkdir -p migrations/2020
+	printf '<?php\nnamespace App\\Migrations;\n\nfinal class Version20200102 extends AbstractMigration\n{\n}\n' >migrations/2020/Version20200102.php
+	printf '<?php\ndeclare(strict_types=1);\nnamespace App\\Migrations;\nclass Version20200101 extends AbstractMigration {\n' >migrations/Version20200101.php
+	printf '<?php\nnamespace App\\Migrations;\nabstract class Base extends AbstractMigration {\n' >migrations/Base.php
+	compile doctrine
+	expect_list 'App\Migrations\Version20200101' 'App\Migrations\Version20200102'
+	reads "CREATE TABLE doctrine_migration_versions (version VARCHAR(191) PRIMARY KEY, executed_at DATETIME, execution_time INT);
+		INSERT INTO doctrine_migration_versions VALUES ('App\Migrations\Version20200101', NULL, 3);" 'App\Migrations\Version20200101'
+
+	new phinx
+	mkdir -p db/migrations
+	touch db/migrations/20200102000000_add_b.php db/migrations/20200101000000_a.php db/migrations/20200103000000_Not_one.php
+	compile phinx
+	expect_list 20200101000000 20200102000000
+	reads 'CREATE TABLE phinxlog (version BIGINT PRIMARY KEY, migration_name VARCHAR(100)); INSERT INTO phinxlog VALUES (20200101000000, NULL);' 20200101000000
+	done_with "lists and tables of Flyway, golang-migrate, goose, Ecto, sqlx, Diesel, Doctrine, Phinx"
+}
+
 sqlite_looks
+without_the_tool
 plain_sql_sample
 plain_sql_layouts
 alembic_walks
