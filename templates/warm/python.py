@@ -424,10 +424,11 @@ def execute(words, ending):
             main.__loader__ = importlib.machinery.BuiltinImporter
             sys.argv = ["-c"] + words[2:]
             source = words[1]
-            if sys.version_info >= (3, 13):
+            code = compile(source, "<string>", "exec", 0, True)
+            if sys.version_info >= (3, 13):  # its tracebacks show the lines of -c
                 import linecache
-                linecache.cache["<string>"] = len(source), None, source.splitlines(True), "<string>"
-            exec(compile(source, "<string>", "exec", 0, True), main.__dict__)
+                linecache._register_code(code, source, "<string>")
+            exec(code, main.__dict__)
         else:
             import importlib.machinery
             path = os.path.abspath(words[0]) if sys.version_info >= (3, 9) else words[0]
