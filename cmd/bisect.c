@@ -371,9 +371,10 @@ static int ask_boxes(struct hunt *h, const char *const *versions, size_t k, enum
 		int code = fly(h, &f, err);
 		if (code)
 			return code;
-		for (size_t s = 0; s < f.n; s++) {
+		for (size_t s = 0; s < i - begin; s++) {
 			struct side side;
-			char why[200];
+			out[begin + s] = ANSWER_SKIP;
+			char why[200] = "";
 			int rc = side_load(&side, h->c->db, f.ships[s]->job.run, err);
 			if (rc == 0)
 				rc = read_answer(h, &side, &out[begin + s], why, err);
@@ -411,7 +412,7 @@ static int confirm(struct hunt *h, const struct bisect *b, struct err *err)
 {
 	CLEANUP(fleet_finish) struct fleet f = {0};
 	struct side side;
-	char why[200];
+	char why[200] = "";
 	enum answer again;
 	if (add_probe(h, &f, h->versions[b->good], h->versions[b->bad], err) < 0)
 		return -1;
@@ -452,7 +453,7 @@ static int search(struct hunt *h, struct bisect *b, struct err *err)
 	size_t ask[MAX_JOBS], k;
 	while ((k = bisect_pick(b, (size_t)h->jobs, ask)) > 0) {
 		const char *versions[MAX_JOBS];
-		enum answer answers[MAX_JOBS];
+		enum answer answers[MAX_JOBS] = {ANSWER_NONE};
 		if (!h->c->globals->quiet && !h->c->globals->json)
 			fprintf(stderr, "%zu version%s between %s and %s: at most %zu more round%s\n", bisect_left(b),
 				bisect_left(b) == 1 ? "" : "s", h->versions[b->good], h->versions[b->bad],
