@@ -1863,6 +1863,39 @@ static void what_would_not_be_the_same_is_cold(void **state)
 	}
 }
 
+/* Where each version has its code the tool is loaded anew, if enough steps have the same; never is old code run. */
+static void code_that_changes_is_loaded_anew(void **state)
+{
+	struct world *w = *state;
+	four_versions(w);
+	for (const char *c = "ab"; *c; c++) {
+		AUTO_FREE char *name = xasprintf("tool.%c", *c);
+		AUTO_FREE char *text = xasprintf("code = 'code %c'\n%s", *c, tool_py);
+		write_file(w, name, text);
+	}
+	warm_walk(w, "base", "head", NULL);
+	struct plan_walk t = tool(w, "base", "head");
+	t.up = "stepbox_warm python3 -c 'import tool; print(tool.code); tool.main()' up \"$VERSION\"";
+	t.warm = "import tool";
+	t.interpreter = "python3";
+	t.harness = "python.py";
+	t.timeout_s = 10;
+	t.checkout = "cp tool.$(printf %.1s $COMMIT) tool.py; rm -rf __pycache__";
+	t.commits = "001 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n002 bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n"
+		    "003 bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n004 bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n";
+	plan_set_walk(w->plan, &t);
+	assert_int_equal(run(w), 0);
+	assert_null(find(w, "task n=2 kind=warm"));
+	if (was_warm(w, 1) || !was_warm(w, 2) || !was_warm(w, 3) || !was_warm(w, 4))
+		show(w);
+	assert_true(!was_warm(w, 1) && was_warm(w, 2) && was_warm(w, 3) && was_warm(w, 4));
+	assert_string_equal(payload(w, "out step=1"), "code a\n");
+	for (int n = 2; n <= 4; n++) {
+		AUTO_FREE char *head = xasprintf("out step=%d", n);
+		assert_string_equal(payload(w, head), "code b\n");
+	}
+}
+
 /* Nothing is run twice, and nothing goes on running. */
 static void a_loaded_tool_that_dies_in_a_step_fails_it(void **state)
 {
@@ -2001,10 +2034,15 @@ static const struct CMUnitTest trips[] = {
 };
 
 static const struct CMUnitTest warm[] = {
-	CASE(a_loaded_tool_steps_as_a_cold_one),  CASE(a_loaded_tool_fails_as_a_cold_one),
-	CASE(what_is_not_clean_is_not_loaded),    CASE(no_interpreter_is_no_failure),
-	CASE(what_would_not_be_the_same_is_cold), CASE(a_loaded_tool_that_dies_in_a_step_fails_it),
-	CASE(a_warm_step_has_its_time),           CASE(a_stop_and_a_kill_reach_warm_steps),
+	CASE(a_loaded_tool_steps_as_a_cold_one),
+	CASE(a_loaded_tool_fails_as_a_cold_one),
+	CASE(what_is_not_clean_is_not_loaded),
+	CASE(no_interpreter_is_no_failure),
+	CASE(what_would_not_be_the_same_is_cold),
+	CASE(code_that_changes_is_loaded_anew),
+	CASE(a_loaded_tool_that_dies_in_a_step_fails_it),
+	CASE(a_warm_step_has_its_time),
+	CASE(a_stop_and_a_kill_reach_warm_steps),
 };
 
 static int run_group(const char *const *with_shell, int which)
