@@ -28,8 +28,9 @@ struct box_spec {
 	const struct key *host_key;  /* put into the box: the very first connection is verified */
 	const struct key *login_key; /* its public half is let in */
 
-	/* Only for the local cloud: a script (POSIX sh, as root) whose result is the same for many boxes, such as installed
-	 * packages. It is run once a day and image, and its files lie under each box. NULL: none. title: for people. */
+	/* Only for the local cloud: a script (POSIX sh, as root) whose result is the same for many boxes, such as
+	 * installed packages. It is run once a day and image, and its files lie under each box. NULL: none. title: for
+	 * people. */
 	const char *layer, *layer_title;
 
 	/* Only for clouds with an account; NULL or 0: chosen from what the cloud offers. */

@@ -81,7 +81,8 @@ static const struct rule {
 };
 
 /* Words that mean something else where options are set. */
-static const char *const reserved[] = {"tool", "from", "to", "match", "timeout", "roundtrip", "engine", "step", "cold", NULL};
+static const char *const reserved[] = {"tool",      "from",   "to",   "match", "timeout",
+				       "roundtrip", "engine", "step", "cold",  NULL};
 
 struct adapter {
 	struct yaml y;

@@ -53,12 +53,11 @@
  *     look: |                        # writes $LOOK/dump, $LOOK/counts, and $LOOK/versions from ${version_table},
  *                                    # ${version_sql}, or the same as SQL string literals: ${version_sql_literal} …
  *                                    # less the lines of $STATE/ignored, if a tool's list made that file
- *     model: |                       # SQL that prints what the catalogue says (migrations/schema_catalog.h), which look
- *                                    # has as ${model} and makes $LOOK/model of; absent: the dump says it all
- *     save: |                        # keeps the database in the directory $SAVE; absent: cannot be done
- *     restore: |                     # puts it back as save found it
- *     columns: |                     # prints what templates/tasks/fill.awk needs to know of the tables (its head has the
- *                                    # format); the database also has the var sql_each: as sql, goes on after an error
+ *     model: |                       # SQL that prints what the catalogue says (migrations/schema_catalog.h), which
+ * look # has as ${model} and makes $LOOK/model of; absent: the dump says it all save: |                        # keeps
+ * the database in the directory $SAVE; absent: cannot be done restore: |                     # puts it back as save
+ * found it columns: |                     # prints what templates/tasks/fill.awk needs to know of the tables (its head
+ * has the # format); the database also has the var sql_each: as sql, goes on after an error
  *
  * Filling is by text (base/template.h): shell snippets put what they fill in between double quotes. An option may use
  * the options before it; an option of a database is ${file} in its own file, and ${database.file} everywhere.

@@ -62,10 +62,11 @@ struct step {
 	char *versions;  /* read back, one a line. This and the following: owned, never NULL */
 	char *counts;    /* lines of a table each: provision/journal.h has the format */
 	char *changes;   /* lines of schema_diff() */
-	char *findings;  /* "KIND: text", one a line: what the user has to know although the step was applied. KIND: loss,
-			    limit, trip …; `note` tells something that is no finding */
+	char *findings;  /* "KIND: text", one a line: what the user has to know although the step was applied. KIND:
+			    loss,  limit, trip …; `note` tells something that is no finding */
 	char *work;      /* "KEY<TAB>NUMBER" lines: what the database did for the step */
-	char *seeded;    /* "TABLE<TAB>ROWS[<TAB>MESSAGE]" lines: what was filled in before the step, and what could not be */
+	char *seeded; /* "TABLE<TAB>ROWS[<TAB>MESSAGE]" lines: what was filled in before the step, and what could not be
+		       */
 };
 void step_finish(struct step *s);
 
@@ -143,8 +144,8 @@ int store_blob_put(struct db *db, const char *sha256, const void *data, size_t l
 int store_blob_get(struct db *db, const char *sha256, struct buf *out, struct err *err) MUST_USE;
 
 /* A step named "RUN" (the last one with a dump) or "RUN:VERSION" (the last after which the database was, or was to be,
- * at that version); in a round trip "RUN:VERSION/down" and "RUN:VERSION/again" are its second and third leg. 1/0/-1; *run is
- * valid with 1. */
+ * at that version); in a round trip "RUN:VERSION/down" and "RUN:VERSION/again" are its second and third leg. 1/0/-1;
+ * *run is valid with 1. */
 int store_step_by_spec(struct db *db, const char *spec, struct run *run, struct step *out, struct err *err) MUST_USE;
 
 #endif

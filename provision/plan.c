@@ -44,7 +44,8 @@ struct plan {
 	X(engine)                                                                                                      \
 	X(dir)                                                                                                         \
 	SNIPPETS(X)                                                                                                    \
-	X(save) X(restore) X(seed) X(interpreter) X(harness) X(from) X(to) X(checkout) X(commits) X(files) X(refused)  \
+	X(save)                                                                                                        \
+	X(restore) X(seed) X(interpreter) X(harness) X(from) X(to) X(checkout) X(commits) X(files) X(refused)          \
 		X(env_failed)
 #define SNIPPETS(X)      X(list) X(up) X(down) X(current) X(look) X(warm)
 #define VARIANT_TEXTS(X) X(name) X(when) SNIPPETS(X)
