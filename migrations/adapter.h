@@ -53,11 +53,13 @@
  *     look: |                        # writes $LOOK/dump, $LOOK/counts, and $LOOK/versions from ${version_table},
  *                                    # ${version_sql}, or the same as SQL string literals: ${version_sql_literal} …
  *                                    # less the lines of $STATE/ignored, if a tool's list made that file
- *     model: |                       # SQL that prints what the catalogue says (migrations/schema_catalog.h), which
- * look # has as ${model} and makes $LOOK/model of; absent: the dump says it all save: |                        # keeps
- * the database in the directory $SAVE; absent: cannot be done restore: |                     # puts it back as save
- * found it columns: |                     # prints what templates/tasks/fill.awk needs to know of the tables (its head
- * has the # format); the database also has the var sql_each: as sql, goes on after an error
+ *     model: |                       # SQL that prints what the catalogue says (migrations/schema_catalog.h): look
+ *                                    # has it as ${model} and makes $LOOK/model of it; absent: the dump says it all
+ *     save: |                        # keeps the database in the directory $SAVE; absent: cannot be done
+ *     restore: |                     # puts it back as save found it
+ *     columns: |                     # prints what templates/tasks/fill.awk needs to know of the tables (its head has
+ *                                    # the format); the database also has the var sql_each: as sql, goes on after an
+ *                                    # error
  *
  * Filling is by text (base/template.h): shell snippets put what they fill in between double quotes. An option may use
  * the options before it; an option of a database is ${file} in its own file, and ${database.file} everywhere.
@@ -67,7 +69,7 @@
  * itself. `warm` is Python text, executed once in the checkout; each `${python} …` of up and down is then a fork of
  * what it left, with the command's own words, environment, directory and files, so the snippets are the same warm and
  * cold. The text must import and nothing more: whatever touches a database, a file or a connection, prints, or starts a
- * thread is not kept (templates/ warm/python.py). Parts are divided by a line `--`; a part that is not kept costs only
+ * thread is not kept (templates/warm/python.py). Parts are divided by a line `--`; a part that is not kept costs only
  * itself and those behind it. cold("why") ends a part; os.chdir() to where the snippets go is the first part's
  * business, and `${python}` must be a command of its own there (not behind exec or env). A recipe that says itself how
  * to go up or down has no warm way. */

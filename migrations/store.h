@@ -61,12 +61,11 @@ struct step {
 	char model[65];  /* SHA-256 of what the catalogue says, or "" where the dump says it all */
 	char *versions;  /* read back, one a line. This and the following: owned, never NULL */
 	char *counts;    /* lines of a table each: provision/journal.h has the format */
-	char *changes;   /* lines of schema_diff() */
-	char *findings;  /* "KIND: text", one a line: what the user has to know although the step was applied. KIND:
-			    loss,  limit, trip …; `note` tells something that is no finding */
+	char *changes;   /* lines of schema_change_lines() */
+	char *findings;  /* "KIND: text", one a line: what to know although the step was applied. KIND: loss, limit,
+			    trip …; `note` tells something that is no finding */
 	char *work;      /* "KEY<TAB>NUMBER" lines: what the database did for the step */
-	char *seeded; /* "TABLE<TAB>ROWS[<TAB>MESSAGE]" lines: what was filled in before the step, and what could not be
-		       */
+	char *seeded;    /* "TABLE<TAB>ROWS[<TAB>MESSAGE]" lines: filled in before the step, or what could not be */
 };
 void step_finish(struct step *s);
 

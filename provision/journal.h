@@ -20,12 +20,15 @@
  *     cut      task=|step= dropped=             output was over the limit: so many bytes in the middle are missing
  *     end      n= rc= ms= why=                  of a task; why: exit, timeout, stop, limit (endless output)
  *     variant  name=                            which of the adapter's variants fits the checkout (`plain`: none any
- * more); also in a step, where another commit was checked out versions n= len=                          payload: all
- * versions in order, one a line files    n= len=                          payload: "version<TAB>blob<TAB>path" lines, n
- * of them: the files of the versions by git's hashes. Only where the plan asks for it walk     from= to=
- * dir=up|down|roundtrip n=   the steps that follow; n: of versions step     n= version= dir=base|up|down|restore
- * [leg=1|2|3|4] [commit=HEX] n=0: where the walk begins; without `ran` when there was nothing to run. leg, in round
- * trips: up, down, up again, put back from what was kept aside (2 or 3 is the last when the database is as after 1).
+ *                                               more); also in a step, where another commit was checked out
+ *     versions n= len=                          payload: all versions in order, one a line
+ *     files    n= len=                          payload: "version<TAB>blob<TAB>path" lines, n of them: the files of
+ *                                               the versions by git's hashes. Only where the plan asks for it
+ *     walk     from= to= dir=up|down|roundtrip n=   the steps that follow; n: of versions
+ *     step     n= version= dir=base|up|down|restore [leg=1|2|3|4] [commit=HEX]
+ *                                               n=0: where the walk begins; without `ran` when there was nothing to
+ *                                               run. leg, in round trips: up, down, up again, put back from what was
+ *                                               kept aside (2 or 3 is the last when the database is as after 1).
  *                                               commit: whose code runs it, where each version has its own
  *     seeded   n= rc= len=                      before `ran`: data was filled in; payload: what could not be,
  *                                               "table<TAB>message" lines. May be followed by `counts` as they are then
@@ -35,11 +38,14 @@
  *     model    n= form= sha256= size= [len=]    what the database's catalogue says, told as dumps are; after `dump`
  *     counts   n= len=                          payload: "table<TAB>rows[<TAB>token[<TAB>column=nulls…]]" lines; token:
  *                                               another one when the table was written anew, `-`: not known; columns
- * that have NULLs; \\ \t \n in names look     n= rc= len=                      looking at the database did not work;
- * payload: why stepend  n= ok=0|1 why=                   ok=0 stops the walk; why: ok, rc, noop, wrong, timeout, look,
- * seed, env (its code, or a setup command for it: `ran` is of that). In legs 2 and 3 the walk goes on all the same done
- * ok=0|1 why= ms=                  the trailer, the only word of success; why: ok, task, step, stop, version, variant,
- * no-down, restore, disk, runner (it broke itself)
+ *                                               that have NULLs; \\ \t \n in names
+ *     look     n= rc= len=                      looking at the database did not work; payload: why
+ *     stepend  n= ok=0|1 why=                   ok=0 stops the walk; why: ok, rc, noop, wrong, timeout, look, seed,
+ *                                               env (its code, or a setup command for it: `ran` is of that). In
+ *                                               legs 2 and 3 the walk goes on all the same
+ *     done     ok=0|1 why= ms=                  the trailer, the only word of success; why: ok, task, step, stop,
+ *                                               version, variant, no-down, restore, disk, runner (it
+ *                                               broke itself)
  */
 #ifndef STEPBOX_PROVISION_JOURNAL_H
 #define STEPBOX_PROVISION_JOURNAL_H

@@ -45,8 +45,8 @@ struct plan {
 	X(dir)                                                                                                         \
 	SNIPPETS(X)                                                                                                    \
 	X(save)                                                                                                        \
-	X(restore) X(seed) X(interpreter) X(harness) X(from) X(to) X(checkout) X(commits) X(files) X(refused)          \
-		X(env_failed)
+	X(restore)                                                                                                     \
+	X(seed) X(interpreter) X(harness) X(from) X(to) X(checkout) X(commits) X(files) X(refused) X(env_failed)
 #define SNIPPETS(X)      X(list) X(up) X(down) X(current) X(look) X(warm)
 #define VARIANT_TEXTS(X) X(name) X(when) SNIPPETS(X)
 #define SCRIPT_TEXTS(X)                                                                                                \
