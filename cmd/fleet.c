@@ -82,8 +82,8 @@ static int ship_load(struct ship *s, const struct fleet_order *o, size_t index, 
 		return -1;
 	int rc = o->json ? recipe_from_json(&s->recipe, o->json, &s->sets, err)
 			 : recipe_load(&s->recipe, o->path, &s->sets, err);
-	snprintf(s->recipe.variant, sizeof(s->recipe.variant), "%s%s%s", o->label ? o->label : "",
-		 o->label && *name ? " " : "", name);
+	AUTO_FREE char *variant = xasprintf("%s%s%s", o->label ? o->label : "", o->label && *name ? " " : "", name);
+	snprintf(s->recipe.variant, sizeof(s->recipe.variant), "%s", variant);
 	if (rc == 0 && !s->recipe.tool)
 		return err_set(err, ERR_USER, 0, "%s: the recipe has no migrations: `stepbox up` boots it without",
 			       s->recipe.name);
