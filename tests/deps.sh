@@ -7,7 +7,11 @@ for what; do
 	case $what in
 	build) want="$want build-essential pkg-config libfyaml-dev libcurl4-openssl-dev libssh2-1-dev libjansson-dev libsqlite3-dev libzstd-dev zlib1g-dev libssl-dev" ;;
 	run) want="$want util-linux mmdebstrap debian-archive-keyring uidmap git tar diffutils openssh-client ca-certificates" ;;
-	test) want="$want libcmocka-dev openssh-server sqlite3 procps git python3 python3-yaml python3-jsonschema curl openssl strace dash bash" ;;
+	test)
+		want="$want libcmocka-dev openssh-server sqlite3 procps git python3 python3-yaml python3-jsonschema curl openssl strace dash bash mawk"
+		# Projects of the tools that live there are installed by it; whose it is does not matter.
+		command -v npm >/dev/null || want="$want npm"
+		;;
 	lint) want="$want clang-format clang-tidy cppcheck shellcheck" ;;
 	fuzz) want="$want clang libclang-rt-14-dev" ;;
 	bench) want="$want openssh-client openssh-server iproute2 time python3 podman runc" ;;
