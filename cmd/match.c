@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "migrations/rows.h"
 #include "migrations/schema_diff.h"
 #include "migrations/schema_model.h"
 
@@ -128,7 +129,7 @@ struct counting {
 };
 
 /* NULLs count where both have the column: what only one has is a difference of the schema. */
-static void on_count(void *ctx, const struct compare_count *c)
+static void on_count(void *ctx, const struct rows_difference *c)
 {
 	struct counting *k = ctx;
 	AUTO_FREE char *text = NULL;
@@ -136,13 +137,22 @@ static void on_count(void *ctx, const struct compare_count *c)
 	    (!has_column(k->schemas[0], c->table, c->column) || !has_column(k->schemas[1], c->table, c->column)))
 		return;
 	if (*c->column)
-		text = xasprintf("%s: ~ NULLs of %s: %lld → %lld", c->table, c->column, c->a, c->b);
+		text = xasprintf("%s: ~ NULLs of %s: %lld → %lld", c->table, c->column, (long long)c->a,
+				 (long long)c->b);
 	else
-		text = xasprintf("%s: ~ rows: %lld → %lld", c->table, c->a, c->b);
+		text = xasprintf("%s: ~ rows: %lld → %lld", c->table, (long long)c->a, (long long)c->b);
 	add_item(k->m, k->set, COMPARE_ROWS,
 		 json_pack("{s:s, s:s*, s:s*}", "kind", *c->column ? "nulls" : "rows", "table", c->table, "column",
 			   *c->column ? c->column : NULL),
 		 text);
+}
+
+static void compare_rows(const char *a, const char *b, struct counting *k)
+{
+	if (strcmp(a, b) == 0)
+		return;
+	CLEANUP(rows_freep) struct rows *ra = rows_read(a), *rb = rows_read(b);
+	rows_differ(ra, rb, on_count, k);
 }
 
 static const enum compare_class classes[] = {
@@ -188,7 +198,7 @@ static int compare_schemas(struct match *m, size_t i, size_t j, const struct ask
 	const struct step *a = &m->a->steps[i], *b = &m->b->steps[j];
 	const struct schema *sa, *sb;
 	schemas[0] = schemas[1] = NULL;
-	if (strcmp(m->a->run.engine, m->b->run.engine) == 0 && strcmp(a->dump, b->dump) == 0 &&
+	if (strcmp(m->a->run.engine, m->b->run.engine) == 0 && a->dump[0] && strcmp(a->dump, b->dump) == 0 &&
 	    strcmp(a->model, b->model) == 0)
 		return 0;
 	if (side_schema(m->a, i, &sa, err) < 0 || side_schema(m->b, j, &sb, err) < 0)
@@ -231,7 +241,7 @@ static int compare_point_at(struct match *m, size_t at, const struct asked *aske
 	int rc = compare_schemas(m, (size_t)p->a, (size_t)p->b, asked, schemas, &all, err);
 	struct counting k = {m, schemas, &all};
 	if (rc == 0)
-		compare_counts(m->a->steps[p->a].counts, m->b->steps[p->b].counts, on_count, &k);
+		compare_rows(m->a->steps[p->a].counts, m->b->steps[p->b].counts, &k);
 	compare_findings(m, &m->a->steps[p->a], &m->b->steps[p->b], &all);
 	for (size_t i = 0; i < all.n; i++) {
 		if (!(asked->ignored & (1U << compare_pool_get(m->pool, all.items[i])->class)))

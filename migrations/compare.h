@@ -69,17 +69,6 @@ void compare_set_finish(struct compare_set *s);
 /* Whether something in it makes two sides different. */
 bool compare_set_differs(const struct compare_set *s, const struct compare_pool *p);
 
-/* ---- rows ---- */
-
-struct compare_count {
-	const char *table, *column; /* column "" where rows are meant, else the number of its NULLs */
-	long long a, b;
-};
-/* Calls fn for each table that two `counts` (provision/journal.h) both have with another number of rows, and, where
- * rows are equal, for each column with another number of NULLs. By table, in byte order. Lines that are none are
- * skipped. */
-void compare_counts(const char *a, const char *b, void (*fn)(void *ctx, const struct compare_count *c), void *ctx);
-
 /* ---- in few words ---- */
 
 enum compare_state {

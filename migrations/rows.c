@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "migrations/schema_model.h"
 
+#define MAX_ROWS INT64_C(1000000000000) /* of one table: the sum of all that a box can tell of fits its type */
+
 struct nulls {
 	const char *column;
 	int64_t n;
@@ -52,6 +54,7 @@ static bool read_number(const char *s, int64_t *out)
 	if (*s < '0' || *s > '9')
 		return false;
 	*out = strtoll(s, &end, 10);
+	*out = *out < MAX_ROWS ? *out : MAX_ROWS;
 	return *end == '\0';
 }
 
@@ -60,11 +63,16 @@ static void add_nulls(struct row *row, char *field)
 {
 	char *eq = strrchr(field, '=');
 	int64_t n;
-	if (!eq || !read_number(eq + 1, &n))
+	if (!eq || eq == field || !read_number(eq + 1, &n))
 		return;
 	*eq = '\0';
 	row->nulls = schema_room(row->nulls, row->n_nulls, sizeof(*row->nulls));
 	row->nulls[row->n_nulls++] = (struct nulls){field, n};
+}
+
+static int by_column(const void *a, const void *b)
+{
+	return strcmp(((const struct nulls *)a)->column, ((const struct nulls *)b)->column);
 }
 
 static void add_line(struct rows *r, char *line)
@@ -79,6 +87,8 @@ static void add_line(struct rows *r, char *line)
 		row.token = "-";
 	for (char *field; (field = next_field(&line)) != NULL;)
 		add_nulls(&row, field);
+	if (row.n_nulls)
+		qsort(row.nulls, row.n_nulls, sizeof(*row.nulls), by_column);
 	r->row = schema_room(r->row, r->n, sizeof(*r->row));
 	r->row[r->n++] = row;
 }
@@ -119,6 +129,15 @@ static const struct row *find(const struct rows *r, const char *table)
 {
 	struct row key = {.table = table};
 	return r->n ? bsearch(&key, r->row, r->n, sizeof(key), by_table) : NULL;
+}
+
+/* NULLs of a column, its name as it stands in the lines; -1: not listed. */
+static int64_t nulls_of(const struct row *row, const char *column)
+{
+	struct nulls key = {.column = column};
+	const struct nulls *found =
+		row->n_nulls ? bsearch(&key, row->nulls, row->n_nulls, sizeof(key), by_column) : NULL;
+	return found ? found->n : -1;
 }
 
 int64_t rows_of(const struct rows *r, const char *table)
@@ -180,11 +199,21 @@ static void counted_name(const char *name, struct buf *out)
 	text_safe(out, escaped.data, escaped.len);
 }
 
+/* Nearly all names are: they stand in counts as they are. */
+static bool is_plain(const char *name)
+{
+	for (; *name; name++)
+		if (*name < ' ' || *name > '~' || *name == '\\')
+			return false;
+	return true;
+}
+
 static bool is_counted_as(const char *name, const char *counted)
 {
-	/* Nearly all names are plain. */
 	if (strcmp(name, counted) == 0)
 		return true;
+	if (is_plain(name))
+		return false;
 	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
 	counted_name(name, &safe);
 	return strcmp(safe.data, counted) == 0;
@@ -208,10 +237,13 @@ static const struct column *find_column(const struct table *t, const char *name)
 
 static int64_t values_of(const struct row *row, const char *column)
 {
-	for (size_t i = 0; i < row->n_nulls; i++)
-		if (is_counted_as(column, row->nulls[i].column))
-			return row->rows - row->nulls[i].n;
-	return row->rows;
+	int64_t nulls = nulls_of(row, column);
+	if (nulls < 0 && !is_plain(column)) {
+		AUTO_BUF counted = buf_make(BUF_TEXT_MAX);
+		counted_name(column, &counted);
+		nulls = nulls_of(row, counted.data);
+	}
+	return row->rows - (nulls > 0 ? nulls : 0);
 }
 
 static bool same_columns(const struct table *a, const struct table *b)
@@ -259,10 +291,9 @@ static bool is_renamed(const struct comparison *c, const struct row *gone)
 }
 
 /* A new column of the same type that has as many values, or more: defaults fill up what was NULL. */
-static bool is_taken_over(const struct comparison *c, const struct table *was, const struct table *is,
-			  const struct column *gone, const struct row *after, int64_t values)
+static bool is_taken_over(const struct table *was, const struct table *is, const struct column *gone,
+			  const struct row *after, int64_t values)
 {
-	(void)c;
 	for (size_t i = 0; i < is->n_columns; i++) {
 		const struct column *now = &is->columns[i];
 		if (!find_column(was, now->name) && strcmp(now->type, gone->type) == 0 &&
@@ -285,7 +316,7 @@ static void compare_columns(const struct comparison *c, const struct row *before
 		if (find_column(is, column->name)) {
 			if (had - has > rows_gone)
 				tell(c, VALUES_LESS, before->table, column->name, had, has);
-		} else if (had > 0 && !is_taken_over(c, was, is, column, after, had - rows_gone)) {
+		} else if (had > 0 && !is_taken_over(was, is, column, after, had - rows_gone)) {
 			tell(c, COLUMN_DROPPED, before->table, column->name, had, 0);
 		}
 	}
@@ -305,6 +336,53 @@ void rows_compare(const struct rows *before, const struct rows *after, const str
 		if (is->rows != was->rows)
 			tell(&c, is->rows < was->rows ? ROWS_LESS : ROWS_MORE, was->table, "", was->rows, is->rows);
 		compare_columns(&c, was, is);
+	}
+}
+
+/* ---- side by side ---- */
+
+struct pair {
+	const struct row *a, *b;
+	void (*fn)(void *ctx, const struct rows_difference *d);
+	void *ctx;
+};
+
+static void tell_nulls(const struct pair *p, const char *column)
+{
+	int64_t a = nulls_of(p->a, column), b = nulls_of(p->b, column);
+	struct rows_difference d = {p->a->table, column, a > 0 ? a : 0, b > 0 ? b : 0};
+	if (d.a != d.b)
+		p->fn(p->ctx, &d);
+}
+
+/* Both lists are sorted: each column once, whoever has it. */
+static void compare_nulls(const struct pair *p)
+{
+	const struct row *a = p->a, *b = p->b;
+	const char *last = NULL;
+	for (size_t i = 0, j = 0; i < a->n_nulls || j < b->n_nulls;) {
+		int d = i == a->n_nulls ? 1 : j == b->n_nulls ? -1 : strcmp(a->nulls[i].column, b->nulls[j].column);
+		const char *column = d > 0 ? b->nulls[j].column : a->nulls[i].column;
+		if (!last || strcmp(last, column) != 0)
+			tell_nulls(p, column);
+		last = column;
+		i += d <= 0;
+		j += d >= 0;
+	}
+}
+
+void rows_differ(const struct rows *a, const struct rows *b, void (*fn)(void *ctx, const struct rows_difference *d),
+		 void *ctx)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		struct pair p = {find(a, a->row[i].table), find(b, a->row[i].table), fn, ctx};
+		/* A table that is told twice counts as bsearch() finds it, on both sides. */
+		if (!p.b || p.a != &a->row[i])
+			continue;
+		if (p.a->rows != p.b->rows)
+			fn(ctx, &(struct rows_difference){p.a->table, "", p.a->rows, p.b->rows});
+		else
+			compare_nulls(&p);
 	}
 }
 

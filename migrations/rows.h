@@ -38,6 +38,17 @@ struct rows_change {
 void rows_compare(const struct rows *before, const struct rows *after, const struct schema *schema_before,
 		  const struct schema *schema_after, void (*fn)(void *ctx, const struct rows_change *c), void *ctx);
 
+/* One number of two counts that is not the same. */
+struct rows_difference {
+	const char *table,
+		*column; /* as they stand there; column "" where rows are meant, else the number of its NULLs */
+	int64_t a, b;
+};
+/* Calls fn for each table that both have with another number of rows, and, where rows are equal, for each column with
+ * another number of NULLs: one that is not listed has none. By table, then column, in byte order. */
+void rows_differ(const struct rows *a, const struct rows *b, void (*fn)(void *ctx, const struct rows_difference *d),
+		 void *ctx);
+
 /* Tables with rows that were written anew between the two, as their tokens tell; by name. */
 void rows_rewritten(const struct rows *before, const struct rows *after, void (*fn)(void *ctx, const char *table),
 		    void *ctx);

@@ -211,33 +211,6 @@ static void test_collapse_adds_up(void **state)
 		compare_set_finish(&sets[i]);
 }
 
-/* ---- rows ---- */
-
-static void on_count(void *ctx, const struct compare_count *c)
-{
-	buf_addf(ctx, "%s%s%s %lld %lld\n", c->table, *c->column ? "." : "", c->column, c->a, c->b);
-}
-
-static void expect_counts(const char *a, const char *b, const char *want)
-{
-	AUTO_BUF got = buf_make(BUF_TEXT_MAX);
-	compare_counts(a, b, on_count, &got);
-	assert_string_equal(got.data, want);
-}
-
-static void test_counts(void **state)
-{
-	(void)state;
-	expect_counts("", "", "");
-	expect_counts("a\t1\nb\t2\n", "b\t2\na\t1\n", "");
-	expect_counts("b\t2\na\t1\nab\t7\n", "a\t3\nb\t2\nc\t9\nab\t8", "a 1 3\nab 7 8\n");
-	/* Tokens are the engines' own business; NULLs are told where the rows are the same. */
-	expect_counts("a\t1\t77\n", "a\t1\t-\n", "");
-	expect_counts("a\t4\t-\tx=1\ty=2\tz=3\n", "a\t4\t9\tz=3\tx=4\tw=1\n", "a.x 1 4\na.y 2 0\na.w 0 1\n");
-	expect_counts("a\t4\t-\tx=1\n", "a\t5\t-\tx=2\n", "a 4 5\n");
-	expect_counts("nothing\n\t\n=\na\t1\t\t=\t=3\tx\n", "a\t1\n\n\t7\n", " 0 7\n");
-}
-
 /* ---- forks ---- */
 
 static void on_fork(void *ctx, enum compare_fork what, const char *a, const char *b)
@@ -274,7 +247,6 @@ int main(void)
 		cmocka_unit_test(test_collapse),
 		cmocka_unit_test(test_set),
 		cmocka_unit_test(test_collapse_adds_up),
-		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_forks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,35 @@ static void foreign_names_and_broken_lines(void **state)
 	expect("\033[31m\t2\n", "\033[31m\t1\n", NULL, NULL, "less \\x1b[31m. 2 1\n");
 }
 
+static void on_difference(void *ctx, const struct rows_difference *d)
+{
+	buf_addf(ctx, "%s%s%s %lld %lld\n", d->table, *d->column ? "." : "", d->column, (long long)d->a,
+		 (long long)d->b);
+}
+
+static void expect_differences(const char *a, const char *b, const char *want)
+{
+	AUTO_BUF got = buf_make(BUF_TEXT_MAX);
+	CLEANUP(rows_freep) struct rows *ra = rows_read(a), *rb = rows_read(b);
+	rows_differ(ra, rb, on_difference, &got);
+	assert_string_equal(got.data, want);
+}
+
+static void two_counts_side_by_side(void **state)
+{
+	(void)state;
+	expect_differences("", "", "");
+	expect_differences("a\t1\nb\t2\n", "b\t2\na\t1\n", "");
+	expect_differences("b\t2\na\t1\nab\t7\n", "a\t3\nb\t2\nc\t9\nab\t8", "a 1 3\nab 7 8\n");
+	/* Tokens are the engines' own business; NULLs are told where the rows are the same. */
+	expect_differences("a\t1\t77\n", "a\t1\t-\n", "");
+	expect_differences("a\t4\t-\tx=1\ty=2\tz=3\n", "a\t4\t9\tz=3\tx=4\tw=1\n", "a.w 0 1\na.x 1 4\na.y 2 0\n");
+	expect_differences("a\t4\t-\tx=1\n", "a\t5\t-\tx=2\n", "a 4 5\n");
+	/* A name may have a '=' in it. */
+	expect_differences("a\t4\t-\tx=y=1\n", "a\t4\t-\tx=y=2\n", "a.x=y 1 2\n");
+	expect_differences("nothing\n\t\n=\na\t1\t\t=\t=3\tx\n\t6\n", "a\t1\n\n\t7\n", " 6 7\n");
+}
+
 static void what_was_filled_in_counts_as_there(void **state)
 {
 	(void)state;
@@ -122,6 +151,7 @@ int main(void)
 		cmocka_unit_test(values_that_vanish),
 		cmocka_unit_test(columns_that_are_dropped),
 		cmocka_unit_test(foreign_names_and_broken_lines),
+		cmocka_unit_test(two_counts_side_by_side),
 		cmocka_unit_test(what_was_filled_in_counts_as_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
