@@ -6,8 +6,6 @@
 #include "base/text.h"
 #include "migrations/schema_model.h"
 
-#define MAX_ROWS INT64_C(1000000000000) /* of one table: the sum of all that a box can tell of fits its type */
-
 struct nulls {
 	const char *column;
 	int64_t n;
@@ -54,7 +52,6 @@ static bool read_number(const char *s, int64_t *out)
 	if (*s < '0' || *s > '9')
 		return false;
 	*out = strtoll(s, &end, 10);
-	*out = *out < MAX_ROWS ? *out : MAX_ROWS;
 	return *end == '\0';
 }
 
@@ -146,13 +143,19 @@ int64_t rows_of(const struct rows *r, const char *table)
 	return row ? row->rows : -1;
 }
 
+/* A box may tell any numbers: what is too much stays at the most. */
+static int64_t sum_of(int64_t a, int64_t b)
+{
+	return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
 size_t rows_filled(const struct rows *r, int64_t *rows)
 {
 	size_t n = 0;
 	*rows = 0;
 	for (size_t i = 0; i < r->n; i++) {
 		n += r->row[i].rows > 0;
-		*rows += r->row[i].rows;
+		*rows = sum_of(*rows, r->row[i].rows);
 	}
 	return n;
 }
@@ -395,7 +398,7 @@ char *rows_plus(const char *counts, const char *filled)
 	struct buf out = buf_make(BUF_TEXT_MAX);
 	for (size_t i = 0; i < all->n; i++) {
 		int64_t more = rows_of(plus, all->row[i].table);
-		int64_t sum = all->row[i].rows + (more > 0 ? more : 0);
+		int64_t sum = sum_of(all->row[i].rows, more > 0 ? more : 0);
 		buf_addf(&out, "%s\t%lld\n", all->row[i].table, (long long)sum);
 	}
 	return buf_take(&out);

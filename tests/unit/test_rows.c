@@ -141,6 +141,12 @@ static void what_was_filled_in_counts_as_there(void **state)
 	assert_int_equal(rows_of(r, "nothing"), -1);
 	assert_int_equal(rows_filled(r, &n), 2);
 	assert_int_equal(n, 22);
+	/* Numbers that no sum has room for. */
+	AUTO_FREE char *most = rows_plus("a\t9223372036854775807\nb\t9\n", "a\t1\n");
+	assert_string_equal(most, "a\t9223372036854775807\nb\t9\n");
+	CLEANUP(rows_freep) struct rows *much = rows_read(most);
+	assert_int_equal(rows_filled(much, &n), 2);
+	assert_true(n == INT64_MAX);
 }
 
 int main(void)
