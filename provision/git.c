@@ -97,7 +97,7 @@ int git_run(const struct git_call *c, struct err *err)
 		return err_ctx(err, "git %s", c->args[0]);
 	if (c->out && c->out->overflow)
 		return err_set(err, ERR_USER, EFBIG, "git %s: more than %zu MiB", c->args[0], c->out->max >> 20);
-	if (rc == 0 || (rc == 1 && c->may_fail))
+	if (rc <= c->answers)
 		return rc;
 	if (rc == 127)
 		return err_set(err, ERR_USER, rc, "git: not installed");
@@ -119,7 +119,7 @@ int git_resolve(const char *repo, const char *ref, char out[GIT_HASH_MAX], mono_
 	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
 		const char *args[] = {"rev-parse", "-q", "--verify", "--end-of-options", tries[i], NULL};
 		AUTO_BUF sha = buf_make(256);
-		struct git_call c = {.repo = repo, .args = args, .out = &sha, .may_fail = true, .deadline = deadline};
+		struct git_call c = {.repo = repo, .args = args, .out = &sha, .answers = 1, .deadline = deadline};
 		int rc = git_run(&c, err);
 		if (rc < 0)
 			return -1;

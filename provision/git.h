@@ -17,12 +17,12 @@ struct git_call {
 	const void *input;       /* stdin, or NULL */
 	size_t input_len;
 	struct buf *out; /* stdout, or NULL */
-	bool may_fail;   /* an exit code of 1 is an answer */
+	int answers;     /* exit codes up to this one are an answer, no error */
 	bool network;    /* this call may speak to another machine by ssh, https, http, git or file */
 	mono_ms deadline;
 };
 
-/* Returns git's exit code: 0, or 1 where it may fail; -1 with err: ERR_USER with git's first words, also when its
+/* Returns git's exit code, at most `answers`; -1 with err: ERR_USER with git's first words, also when its
  * output does not fit; ERR_BOX at the deadline, ERR_CANCELED. */
 int git_run(const struct git_call *c, struct err *err) MUST_USE;
 

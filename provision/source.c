@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/text.h"
+#include "provision/git.h"
 
 /* How it works. First the work tree goes into the tar (for a checkout only what git names, repositories inside it
  * likewise), then each of these repositories as the plain `.git` directory of its place: the common part, what is this
@@ -47,46 +48,15 @@ static void first_line(struct buf *out, const struct buf *says)
 		buf_adds(out, "it ended without a word");
 }
 
-/* git in dir, its stdout into out. Returns its exit code (0 or at most 1 when may_fail), or -1. */
-static int git(const struct packing *p, const char *dir, const char *const *args, struct buf *out, bool may_fail,
+#define NOT_THERE 5 /* of `git config`, for a key that it was to unset; 1 when it was to list it */
+
+/* git in dir, its stdout into out. Returns its exit code (not above answers), or -1. */
+static int git(const struct packing *p, const char *dir, const char *const *args, struct buf *out, int answers,
 	       struct err *err)
 {
-	/* A hook or alias of git may have started us: its repository is not the one meant here. Nothing of these
-	 * commands runs what a repository's own configuration names, so whose it is does not matter. */
-	const char *argv[32] = {"env",
-				"-u",
-				"GIT_DIR",
-				"-u",
-				"GIT_WORK_TREE",
-				"-u",
-				"GIT_INDEX_FILE",
-				"-u",
-				"GIT_COMMON_DIR",
-				"-u",
-				"GIT_OBJECT_DIRECTORY",
-				"LC_ALL=C",
-				"git",
-				"-c",
-				"safe.directory=*",
-				"-c",
-				"core.fsmonitor=false",
-				"-C",
-				dir};
-	size_t n = 19;
-	while (*args && n < ARRAY_SIZE(argv) - 1)
-		argv[n++] = *args++;
-	AUTO_BUF says = buf_make(SAYS_MAX);
-	struct proc_opts opts = {.out = out, .errout = &says, .deadline = p->deadline};
-	int rc = proc_run(argv, &opts, err);
-	if (rc < 0)
-		return err_ctx(err, "git");
-	if (out && out->overflow)
-		return err_set(err, ERR_USER, EFBIG, "%s: git lists over %zu MiB of names", dir, out->max >> 20);
-	if (rc == 0 || (may_fail && rc < 128))
-		return rc;
-	AUTO_BUF line = buf_make(SAYS_MAX);
-	first_line(&line, &says);
-	return err_set(err, ERR_USER, rc, "%s: %s", dir, line.data);
+	struct git_call c = {.repo = dir, .args = args, .out = out, .answers = answers, .deadline = p->deadline};
+	int rc = git_run(&c, err);
+	return rc < 0 ? err_ctx(err, "%s", dir) : rc;
 }
 
 /* tar with these arguments behind the common ones; names on stdin, or NULL. */
@@ -182,7 +152,7 @@ static int add_repository(struct packing *p, const char *prefix, int depth, stru
 	AUTO_BUF out = buf_make(NAMES_MAX);
 	if (buf_add(&p->repos, prefix, strlen(prefix) + 1) < 0)
 		return err_set(err, ERR_USER, EFBIG, "%s: too many repositories", dir);
-	if (git(p, dir, list, &out, false, err) < 0)
+	if (git(p, dir, list, &out, 0, err) < 0)
 		return -1;
 	AUTO_CLOSE int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -209,7 +179,7 @@ static int add_repository(struct packing *p, const char *prefix, int depth, stru
 static int git_path(const struct packing *p, const char *dir, const char *what, struct buf *out, struct err *err)
 {
 	const char *args[] = {"rev-parse", "--path-format=absolute", what, NULL};
-	if (git(p, dir, args, out, false, err) < 0)
+	if (git(p, dir, args, out, 0, err) < 0)
 		return -1;
 	if (out->len > 0 && out->data[out->len - 1] == '\n')
 		out->data[--out->len] = '\0';
@@ -241,11 +211,11 @@ static int unset_matching(const struct packing *p, const char *file, const char 
 {
 	const char *list[] = {"config", "--file", file, "-z", "--name-only", "--get-regexp", expression, NULL};
 	AUTO_BUF out = buf_make(SMALL_MAX);
-	if (git(p, p->root, list, &out, true, err) < 0)
+	if (git(p, p->root, list, &out, NOT_THERE, err) < 0)
 		return -1;
 	for (const char *key = out.data; key < out.data + out.len; key += strlen(key) + 1) {
 		const char *unset[] = {"config", "--file", file, "--unset-all", key, NULL};
-		if (git(p, p->root, unset, NULL, true, err) < 0)
+		if (git(p, p->root, unset, NULL, NOT_THERE, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -257,7 +227,7 @@ static int clean_urls(const struct packing *p, const char *file, struct err *err
 	const char *list[] = {"config", "--file", file, "-z", "--get-regexp", "^(remote|submodule)\\..*\\.(push)?url$",
 			      NULL};
 	AUTO_BUF out = buf_make(SMALL_MAX);
-	if (git(p, p->root, list, &out, true, err) < 0)
+	if (git(p, p->root, list, &out, NOT_THERE, err) < 0)
 		return -1;
 	/* "key\nvalue\0" */
 	for (char *key = out.data, *next; key < out.data + out.len; key = next) {
@@ -270,7 +240,7 @@ static int clean_urls(const struct packing *p, const char *file, struct err *err
 		*value++ = '\0';
 		AUTO_FREE char *url = xasprintf("%.*s%s", (int)(host + 3 - value), value, at + 1);
 		const char *set[] = {"config", "--file", file, "--replace-all", key, url, NULL};
-		if (git(p, p->root, set, NULL, false, err) < 0)
+		if (git(p, p->root, set, NULL, 0, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -279,11 +249,11 @@ static int clean_urls(const struct packing *p, const char *file, struct err *err
 static int clean_config(const struct packing *p, const char *file, struct err *err)
 {
 	const char *bare[] = {"config", "--file", file, "core.bare", "false", NULL};
-	if (git(p, p->root, bare, NULL, false, err) < 0)
+	if (git(p, p->root, bare, NULL, 0, err) < 0)
 		return -1;
 	for (size_t i = 0; private_keys[i]; i++) {
 		const char *unset[] = {"config", "--file", file, "--unset-all", private_keys[i], NULL};
-		if (git(p, p->root, unset, NULL, true, err) < 0)
+		if (git(p, p->root, unset, NULL, NOT_THERE, err) < 0)
 			return -1;
 	}
 	if (unset_matching(p, file, "^(credential\\.|http\\.|include\\.|includeif\\.|url\\.)", err) < 0)

@@ -300,6 +300,29 @@ static void test_inside_a_git_hook(void **state)
 	prints("tar -tf out.tar | grep -c versions/00", "2\n");
 }
 
+static void test_a_repository_inside_a_git_hook(void **state)
+{
+	(void)state;
+	char repo[256], tar[256], templates[256];
+	struct err err = ERR_INIT;
+	must(make_repo);
+	must("mkdir -p templates/hooks; printf '#!/bin/sh\\n' >templates/hooks/post-checkout; chmod 755 "
+	     "templates/hooks/*");
+	snprintf(repo, sizeof(repo), "%s/r", dir);
+	snprintf(tar, sizeof(tar), "%s/out.tar", dir);
+	snprintf(templates, sizeof(templates), "%s/templates", dir);
+	setenv("GIT_DIR", "/nonexistent", 1);
+	setenv("GIT_TEMPLATE_DIR", templates, 1);
+	int rc = source_pack_git(repo, "v2", 0, "", tar, clock_deadline(60000), &err);
+	unsetenv("GIT_DIR");
+	unsetenv("GIT_TEMPLATE_DIR");
+	assert_string_equal(err.msg, "");
+	assert_int_equal(rc, 0);
+	must("mkdir box; tar -C box -xf out.tar; git -C box reset -q --hard");
+	prints("cd box; git log --format=%s; ls db/versions; ls .git/hooks 2>/dev/null | wc -l",
+	       "second\nfirst\n001.sql\n002.sql\n0\n");
+}
+
 static void test_errors(void **state)
 {
 	(void)state;
@@ -378,6 +401,7 @@ int main(void)
 		cmocka_unit_test_setup(test_secrets_stay, fresh),
 		cmocka_unit_test_setup(test_link_in_the_way, fresh),
 		cmocka_unit_test_setup(test_inside_a_git_hook, fresh),
+		cmocka_unit_test_setup(test_a_repository_inside_a_git_hook, fresh),
 		cmocka_unit_test_setup(test_errors, fresh),
 		cmocka_unit_test_setup(test_unreadable, fresh),
 		cmocka_unit_test_setup(test_stop, fresh),
