@@ -54,7 +54,6 @@ struct hunt {
 	char **versions;   /* owned; 0 is "base" */
 	size_t n_versions;
 	int64_t jobs;
-	size_t n_probes;
 };
 
 /* ---- telling ---- */
@@ -323,7 +322,6 @@ static void tell_probe(struct hunt *h, const char *version, enum answer a, const
 	AUTO_BUF because = buf_make(BUF_TEXT_MAX);
 	text_safe_line(&name, version, strlen(version), 100);
 	text_safe_line(&because, why, strlen(why), 200);
-	h->n_probes++;
 	if (h->c->globals->json)
 		report_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s}", "event", "probe", "version", name.data, "run",
 					    r->id, "answer", answer_word(a), "why",

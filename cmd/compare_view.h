@@ -15,7 +15,7 @@ struct compare_view {
 	size_t n_sides;
 };
 
-/* Who is compared, and whether their machines were distinct; booted: by this command. */
+/* Who is compared, and whether their machines were distinct. */
 void compare_view_sides(const struct compare_view *v);
 /* One pair. -1 when the store cannot be read. */
 int compare_view_match(const struct compare_view *v, const struct match *m, struct err *err) MUST_USE;

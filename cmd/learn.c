@@ -172,9 +172,8 @@ static void write_limits(const struct learning *l, struct buf *out)
 	clock_span(l->margin_ms, margin);
 	add_learned(l, &learned);
 	buf_addf(out,
-		 "# Limits of steps, learned by `stepbox learn` from %zu run%s: percentile %lld of the times of more "
-		 "than "
-		 "%lld runs,\n# and %s on top, where that is more than %s.\nstep: %llds\n",
+		 "# Limits of steps, learned by `stepbox learn` from %zu run%s: percentile %lld of the times of\n"
+		 "# more than %lld runs, and %s on top, where that is more than %s.\nstep: %llds\n",
 		 l->runs, l->runs == 1 ? "" : "s", (long long)l->percentile, (long long)l->least, margin, standard,
 		 (long long)((l->standard_ms + 999) / 1000));
 	buf_adds(out, learned.len ? "learned:\n" : "learned: []\n");

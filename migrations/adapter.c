@@ -561,11 +561,6 @@ const json_t *adapter_json(const struct adapter *a)
 	return a->y.root;
 }
 
-const char *const *adapter_keys(const struct adapter *a)
-{
-	return a->keys;
-}
-
 /* ---- overriding ---- */
 
 static void remove_key(struct adapter *a, const char *key)

@@ -103,8 +103,6 @@ const json_t *adapter_json(const struct adapter *a);
 int adapter_override(struct adapter *a, const char *key, const char *value, struct err *err) MUST_USE;
 /* Takes the tool's warm way: each step starts the tool by itself, as it is typed. */
 void adapter_cold(struct adapter *tool);
-/* All keys adapter_override() takes, NULL-terminated (for messages and completion). Borrowed. */
-const char *const *adapter_keys(const struct adapter *a);
 
 /* Adds database.url, database.file, … to vars (a flat object that has "name", "source.dir" already). */
 int adapter_database_vars(const struct adapter *db, json_t *vars, struct err *err) MUST_USE;

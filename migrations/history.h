@@ -42,7 +42,7 @@ struct history_pick {
 	const char *batch; /* HISTORY_BATCH: the highest there */
 	size_t age;
 	bool stale;    /* no commit with this version as its highest had what the walk is at: an older one than by the
-			  rule, or a    later one, was taken */
+			  rule, or a later one, was taken */
 	bool unusable; /* nor did any other: this version cannot be stepped to from where the walk is */
 	bool gone;     /* not at the ref any more (a squash, a revert) */
 	bool edited;   /* its files were changed later */
@@ -73,15 +73,12 @@ int history_read_contents(struct history *h, const char *repo, mono_ms deadline,
 /* A path that had these bytes (hex); "" when none had. */
 const char *history_path_of_blob(const struct history *h, const char *blob);
 
-const char *history_tip(const struct history *h);
 /* Versions that ever were, in order. */
 size_t history_n(const struct history *h);
 const char *history_name(const struct history *h, size_t i);
 bool history_is_at_tip(const struct history *h, size_t i);
 /* By name, a number also with zeros in front, or by the only beginning as the runner takes it; HISTORY_NONE. */
 size_t history_find(const struct history *h, const char *name);
-/* Commits that changed versions. */
-size_t history_n_ages(const struct history *h);
 
 /* Those of [first, …] that make one walk, in order: what the ref has, and below its lowest what each squash took away
  * (the versions of the newest commit that still had both), down to first (HISTORY_NONE: only what the ref has). out has

@@ -293,11 +293,12 @@ static void play(struct history *h)
 	for (; p.age < h->n_ages; p.age++) {
 		struct age *a = &h->ages[p.age];
 		size_t end = p.age + 1 < h->n_ages ? h->ages[p.age + 1].first_event : h->n_events;
-		/* First all that goes, so that what only moved never counts as gone in between … it may touch the same
-		 * version twice, but the age knows its end alone. */
-		for (size_t i = a->first_event; i < end; i++)
-			take_away(&p, &h->paths[h->events[i].path], h->events[i].path),
-				h->paths[h->events[i].path].blob = HISTORY_NONE;
+		/* First all that goes, then all that comes: what a commit only moves is there once, not twice. */
+		for (size_t i = a->first_event; i < end; i++) {
+			struct path *path = &h->paths[h->events[i].path];
+			take_away(&p, path, h->events[i].path);
+			path->blob = HISTORY_NONE;
+		}
 		for (size_t i = a->first_event; i < end; i++) {
 			struct path *path = &h->paths[h->events[i].path];
 			if (path->blob != HISTORY_NONE)

@@ -4,19 +4,9 @@
 
 #include "migrations/history_int.h"
 
-const char *history_tip(const struct history *h)
-{
-	return h->tip;
-}
-
 size_t history_n(const struct history *h)
 {
 	return h->n_line;
-}
-
-size_t history_n_ages(const struct history *h)
-{
-	return h->n_ages;
 }
 
 const char *history_name(const struct history *h, size_t i)

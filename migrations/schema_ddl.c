@@ -29,7 +29,7 @@ struct ddl {
 	struct key *keys;
 	size_t n_keys;
 	const char *constraint; /* the name in front of the next one, or "" */
-	bool has_pk, pk_is_rowid, pk_desc, autoincrement, without_rowid, strict;
+	bool has_pk, pk_is_rowid, autoincrement, without_rowid, strict;
 	size_t pk_column;
 };
 

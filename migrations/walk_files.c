@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "migrations/walk_state.h"
+#include "provision/git.h"
 
 enum { MAX_FILES = 100000, MAX_PATH_BYTES = 4096, MAX_VERSION_BYTES = 255 };
 
@@ -24,7 +25,7 @@ static bool next_file(const char **p, char *copy, size_t size, struct migration_
 	f->path = rest;
 	size_t hash = f->blob ? strlen(f->blob) : 0;
 	return rest && *rest && !strchr(rest, '\t') && *f->version && strlen(f->version) <= MAX_VERSION_BYTES &&
-	       (hash == 40 || hash == 64) && strspn(f->blob, "0123456789abcdef") == hash;
+	       git_is_hash(f->blob, hash);
 }
 
 #define LINE_BYTES (MAX_PATH_BYTES + MAX_VERSION_BYTES + 80)

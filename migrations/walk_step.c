@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "migrations/schema_diff.h"
 #include "migrations/walk_state.h"
+#include "provision/git.h"
 
 /* ---- a step ---- */
 
@@ -36,13 +37,13 @@ void walk_set_text(char **slot, const struct buf *text)
 }
 
 /* Whose code runs the step, when the walk says so. */
-static int take_commit(const struct journal_record *r, char out[65], struct err *err)
+static int take_commit(const struct journal_record *r, char out[GIT_HASH_MAX], struct err *err)
 {
 	const char *commit = journal_get(r, "commit");
 	size_t n = commit ? strlen(commit) : 0;
-	if (commit && ((n != 40 && n != 64) || strspn(commit, "0123456789abcdef") != n))
+	if (commit && !git_is_hash(commit, n))
 		return walk_bad(r, err, "no commit");
-	(void)snprintf(out, 65, "%s", commit ? commit : "");
+	(void)snprintf(out, GIT_HASH_MAX, "%s", commit ? commit : "");
 	return 0;
 }
 
