@@ -204,14 +204,17 @@ static void put_in_order(struct hunt *h)
 }
 
 /* The steps to be asked. 1 the store has them, 0 not all of them. */
-static int stored_range(const struct hunt *h, size_t *first, size_t *last)
+static int stored_range(const struct hunt *h, size_t *first, size_t *last, struct err *err)
 {
 	*first = 0;
 	*last = h->n_order ? h->n_order - 1 : 0;
 	int good = h->o->good ? find_version(h->names, h->n_order, h->o->good) : 0;
 	int bad = h->o->bad ? find_version(h->names, h->n_order, h->o->bad) : (int)*last;
-	if (h->n_order < 2 || good < 0 || bad < 0 || good >= bad)
+	if (h->n_order < 2 || good < 0 || bad < 0)
 		return 0;
+	if (good >= bad)
+		return err_set(err, ERR_USER, 0, "--bad %s does not come after --good %s", h->names[bad],
+			       h->names[good]);
 	*first = (size_t)good;
 	*last = (size_t)bad;
 	return 1;
@@ -494,6 +497,8 @@ static int hunt_on_boxes(struct hunt *h, struct err *err)
 	read_list(h);
 	if (place_of(h, "--good", ends[0], &good, err) < 0 || place_of(h, "--bad", ends[1], &bad, err) < 0)
 		return -1;
+	if (good >= bad)
+		return err_set(err, ERR_USER, 0, "--bad %s does not come after --good %s", ends[1], ends[0]);
 	for (size_t i = 0; i < 2; i++) {
 		if (answers[i] == ANSWER_SKIP)
 			return err_set(err, ERR_STEP, 0,
@@ -501,8 +506,6 @@ static int hunt_on_boxes(struct hunt *h, struct err *err)
 	}
 	if (answers[0] == ANSWER_YES || answers[1] == ANSWER_NO)
 		return tell_none_on_boxes(h, answers[0] == ANSWER_YES ? ANSWER_YES : ANSWER_NO, good, bad);
-	if (good >= bad)
-		return err_set(err, ERR_USER, 0, "--bad %s does not come after --good %s", ends[1], ends[0]);
 	struct bisect b;
 	bisect_init(&b, h->n_versions, good, bad);
 	rc = search(h, &b, err);
@@ -538,9 +541,11 @@ static int hunt(struct hunt *h, struct err *err)
 	size_t first, last;
 	if (choose(h, err) < 0)
 		return -1;
-	if (h->stored.run.id[0] && !condition_needs_box(&h->condition) && stored_range(h, &first, &last))
-		return scan(h, first, last, err);
-	return hunt_on_boxes(h, err);
+	/* With another value in its recipe it is another run. */
+	if (!h->stored.run.id[0] || condition_needs_box(&h->condition) || h->o->set.n)
+		return hunt_on_boxes(h, err);
+	int has = stored_range(h, &first, &last, err);
+	return has < 0 ? -1 : has ? scan(h, first, last, err) : hunt_on_boxes(h, err);
 }
 
 static int run(struct cmd_ctx *c, struct err *err)

@@ -113,6 +113,8 @@ static int add_variant(struct comparison *k, const struct opt_list *more, const 
 	for (size_t i = 0; i < more->n; i++) {
 		if (order.set.n == OPT_LIST_MAX)
 			return err_set(err, ERR_USER, 0, "--set-b: more than %d assignments", OPT_LIST_MAX);
+		if (!strchr(more->v[i], '='))
+			return err_set(err, ERR_USER, 0, "--set-b %s: KEY.PATH=VALUE is wanted", more->v[i]);
 		order.set.v[order.set.n++] = more->v[i];
 	}
 	return add_recipe(k, &order, err);
@@ -122,6 +124,9 @@ static int add_variant(struct comparison *k, const struct opt_list *more, const 
 static int add_fresh(struct comparison *k, struct err *err)
 {
 	const char *spec = k->o->fresh, *colon = strrchr(spec, ':');
+	if (!*spec)
+		return err_set(err, ERR_USER, 0,
+			       "--fresh: a branch, tag or commit, or :VERSION, is wanted, not nothing");
 	size_t n = colon ? (size_t)(colon - spec) : strlen(spec);
 	const char *to = colon && colon[1] ? colon + 1
 			 : k->o->to        ? k->o->to
@@ -164,6 +169,14 @@ static int collect(struct comparison *k, struct err *err)
 		return err_set(
 			err, ERR_USER, 0,
 			"one side only: name another recipe or run, or give --vary, --set-b, --fresh or --create");
+	if (rc == 0 && !k->fleet.n && (o->from || o->to || o->set.n || o->vary.n || o->cold))
+		return err_set(err, ERR_USER, 0,
+			       "--%s is for recipes that are walked, and all sides are runs that have been",
+			       o->from     ? "from"
+			       : o->to     ? "to"
+			       : o->set.n  ? "set"
+			       : o->vary.n ? "vary"
+					   : "cold");
 	return rc;
 }
 

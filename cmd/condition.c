@@ -39,6 +39,8 @@ static int parse_columns(struct condition *c, const char *spec, const char *open
 	if (!close || close == open + 1 || open == spec ||
 	    (*rest && (c->kind != CONDITION_FK || !text_starts(rest, "->"))))
 		return err_set(err, ERR_USER, 0, "%s: TABLE(A,B) is wanted", spec);
+	if (*rest && !rest[2 + strspn(rest + 2, " ")])
+		return err_set(err, ERR_USER, 0, "%s: TABLE(A,B)->PARENT is wanted", spec);
 	c->table = xstrndup(spec, (size_t)(open - spec));
 	c->columns = squeeze(open + 1, (size_t)(close - open - 1));
 	c->name = xstrdup(*rest ? rest + 2 + strspn(rest + 2, " ") : "");
@@ -65,6 +67,8 @@ static int parse_spec(struct condition *c, const char *spec, struct err *err)
 		c->name = xstrdup("");
 		return 0;
 	}
+	if (c->kind == CONDITION_FK && strstr(spec, "->"))
+		return err_set(err, ERR_USER, 0, "%s: TABLE(A,B)->PARENT is wanted", spec);
 	parse_dotted(c, spec);
 	if (c->kind == CONDITION_COLUMN && (!*c->table || !*c->name))
 		return err_set(err, ERR_USER, 0, "%s: TABLE.COLUMN is wanted", spec);
@@ -148,6 +152,8 @@ int condition_make(struct condition *c, const struct condition_opts *o, char *co
 		join_command(c, command, n);
 	}
 	describe(c, o->sql ? "sql" : "failing command", c->name);
+	if (!c->name[strspn(c->name, "; \t\n")])
+		return err_set(err, ERR_USER, 0, "%s is wanted, not nothing", o->sql ? "--sql: a query" : "a command");
 	return 0;
 }
 

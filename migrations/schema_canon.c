@@ -209,7 +209,7 @@ struct canon_equates {
 static bool parse_equate(char *text, struct canon_type *a, struct canon_type *b)
 {
 	char *eq = strchr(text, '=');
-	if (!eq)
+	if (!eq || strchr(eq + 1, '='))
 		return false;
 	*eq = '\0';
 	canon_type_parse("", text, "", a);

@@ -96,6 +96,18 @@ expect_rc 2 --table a --column a.b
 expect_rc 2 --column ab
 expect_rc 2 --schema xyz
 expect_rc 2 --table a --jobs 99
+expect_rc 2 --sql ' ;'
+expect_rc 2 -- ''
+expect_rc 2 proj-1 --fk 'b(a_id)->'
+expect_rc 2 proj-1 --fk '->a'
+for stored in proj-1 ''; do
+	# shellcheck disable=SC2086 # a word or none
+	expect_rc 2 $stored --good 012 --bad 004 --column a.c7
+	grep -q -- '--bad 004.* does not come after --good 012' err || die "ends in the wrong order: $(cat err)"
+done
+# With another value a stored run is not the run that is asked about.
+expect_rc 1 proj-1 --set migrations.to=005_step --column a.c7
+grep -qF '(base … 005_step)' out || die "--set of a stored run: $(cat out)"
 expect_rc 2 nowhere --table a
 nothing_left
 

@@ -126,6 +126,15 @@ expect_rc 2 one/stepbox.yaml nowhere
 expect_rc 2 one/stepbox.yaml nowhere.yaml
 expect_rc 2 proj-1 proj-2 --ignore colour
 expect_rc 2 proj-1 --set-b database=sqlite
+expect_rc 2 one/stepbox.yaml --set-b database
+grep -q -- '--set-b database' err || die "$(cat err)"
+expect_rc 2 --fresh '' one/stepbox.yaml
+# What is said of a walk says nothing of runs that have been.
+for option in --from=001_step --to=002_step --set=database=sqlite --vary=database=sqlite,mariadb --cold; do
+	# shellcheck disable=SC2046 # two words
+	expect_rc 2 proj-1 proj-2 $(echo "$option" | sed 's/=/ /')
+	grep -q 'all sides are runs that have been' err || die "$option: $(cat err)"
+done
 nothing_left
 
 # A stop in the middle leaves nothing.

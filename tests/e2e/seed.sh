@@ -16,6 +16,7 @@ CREATE TABLE "we'ird	\x
 y" ("c""d" TEXT NOT NULL, "`" INT UNIQUE);
 CREATE TABLE never (x TEXT NOT NULL CHECK (x = 'no' || 'body'));
 CREATE TABLE skipped (x INT);
+CREATE TABLE t (id INTEGER PRIMARY KEY, note VARCHAR(9) NOT NULL);
 END
 cat >p/m/mariadb/01_tables.up.sql <<'END'
 CREATE TABLE parent (id INT AUTO_INCREMENT PRIMARY KEY, code CHAR(2) NOT NULL UNIQUE, mood ENUM('sad', 'it''s ok') NOT NULL);
@@ -30,6 +31,7 @@ CREATE TABLE `we'ird	\x
 y` (`c"d` VARCHAR(9) NOT NULL, ```` INT UNIQUE);
 CREATE TABLE never (x VARCHAR(9) NOT NULL CHECK (x = concat('no', 'body')));
 CREATE TABLE skipped (x INT);
+CREATE TABLE t (id INTEGER PRIMARY KEY, note VARCHAR(9) NOT NULL);
 END
 cat >p/m/postgresql/01_tables.up.sql <<'END'
 CREATE TYPE mood AS ENUM ('sad', 'it''s ok');
@@ -45,6 +47,7 @@ CREATE TABLE "we'ird	\x
 y" ("c""d" TEXT NOT NULL, "`" INT UNIQUE);
 CREATE TABLE never (x TEXT NOT NULL CHECK (x = 'no' || 'body'));
 CREATE TABLE skipped (x INT);
+CREATE TABLE t (id INTEGER PRIMARY KEY, note VARCHAR(9) NOT NULL);
 END
 for e in sqlite mariadb postgresql; do
 	echo 'ALTER TABLE tree ADD COLUMN more INT;' >p/m/$e/02_more.up.sql
@@ -76,7 +79,7 @@ assert r["status"] == "ok", (r["status"], r["detail"])
 base, one, two, three, four, five = r["steps"]
 assert not one["seeded"]
 seeded = dict(l.split("\t", 1) for l in two["seeded"])
-assert len(seeded) == 10 and seeded["skipped"] == "2" and seeded["few"] == "2", seeded
+assert len(seeded) == 11 and seeded["skipped"] == "2" and seeded["few"] == "2", seeded
 rows, why = seeded.pop("never").split("\t")
 assert rows == "0" and "never" in why or "body" in why, why
 weird = "we'ird\\t\\\\x\\ny"
@@ -88,7 +91,7 @@ assert dict(l.split("\t", 1) for l in five["seeded"])["late"] == "20", five["see
 END
 }
 (cd p && "$STEPBOX" run) >out 2>err || die "sqlite: $(cat out err)"
-grep -q '02_more .*seeded: 9 tables, 144 rows' out || die "not told: $(cat out)"
+grep -q '02_more .*seeded: 10 tables, 164 rows' out || die "not told: $(cat out)"
 grep -q '· not filled: never: .*body' out || die "what could not be filled is not told: $(cat out)"
 check seed-1
 # A plan says what will be done.

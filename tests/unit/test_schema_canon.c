@@ -169,6 +169,7 @@ static void test_equates(void **state)
 	assert_int_equal(schema_equate_check("varchar(39)", &err), -1);
 	assert_int_equal(err.reach, ERR_USER);
 	assert_int_equal(schema_equate_check("=inet", &err), -1);
+	assert_int_equal(schema_equate_check("char(3)=inet=cidr", &err), -1);
 }
 
 static void test_expressions(void **state)
