@@ -49,16 +49,23 @@ static int check_top(const char *repo, mono_ms deadline, struct err *err)
 
 /* ---- a remote repository ---- */
 
-static int lock(const char *path, mono_ms deadline)
+/* An open file that is ours until it is closed; -1 with err. */
+static int lock(const char *path, mono_ms deadline, struct err *err)
 {
-	struct err ignored = ERR_INIT;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK || clock_mono() >= deadline ||
-		    wait_ms(LOCK_POLL_MS, WAIT_STOPPABLE, &ignored) < 0)
-			fd_closep(&fd);
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, ERR_USER, errno, "%s", path);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_sys(err, ERR_USER, errno, "%s", path);
+		if (clock_mono() >= deadline)
+			return err_set(err, ERR_USER, 0, "%s: another stepbox has it", path);
+		if (wait_ms(LOCK_POLL_MS, WAIT_STOPPABLE, err) < 0)
+			return -1;
 	}
-	return fd;
+	int ours = fd;
+	fd = -1;
+	return ours;
 }
 
 static char *cache_path(const char *url)
@@ -139,8 +146,12 @@ static int remote_ref(struct origin *o, const struct recipe *r, mono_ms deadline
 	const char *args[] = {
 		"fetch", "-q", "--no-write-fetch-head", "--no-auto-maintenance", "--end-of-options", r->git,
 		asked,   NULL};
-	if (git_there(o->repo, args, true, deadline, &why) < 0)
+	if (git_there(o->repo, args, true, deadline, &why) < 0 && why.reach != ERR_CANCELED)
 		return err_set(err, ERR_USER, 0, "%s: no such branch, tag or commit in %s", r->ref, r->git);
+	if (why.reach == ERR_CANCELED) {
+		*err = why;
+		return -1;
+	}
 	return set_ref(o, "refs/stepbox/asked", deadline, err);
 }
 
@@ -151,9 +162,9 @@ static int open_remote(struct origin *o, const struct recipe *r, mono_ms deadlin
 	AUTO_FREE char *dir = xstrndup(o->repo, (size_t)(strrchr(o->repo, '/') - o->repo));
 	if (fs_mkdirs(dir, 0700, err) < 0)
 		return -1;
-	AUTO_CLOSE int held = lock(lock_path, deadline);
+	AUTO_CLOSE int held = lock(lock_path, deadline, err);
 	if (held < 0)
-		return err_set(err, ERR_USER, 0, "%s: another stepbox has it", lock_path);
+		return -1;
 	bool there = fs_is_dir(o->repo);
 	log_info("source", "%s %s into %s", there ? "fetching" : "cloning", r->git, o->repo);
 	if ((there ? refresh(o->repo, r->git, deadline, err) : make(o->repo, r->git, deadline, err)) < 0)
