@@ -126,7 +126,7 @@ static void tell_task(struct walker *w, const struct journal_record *r)
 
 static int check_end(struct walker *w, const struct journal_record *r, struct err *err)
 {
-	const char *why = NULL;
+	const char *why = "";
 	if (walk_expect(r, "n", w->tasks, err) < 0 || walk_end(w, r, &why, err) < 0)
 		return -1;
 	if (!w->question || strcmp(why, "exit") != 0)

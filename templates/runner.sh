@@ -1194,7 +1194,9 @@ walk_begin() {
 	STATE=${D%/*}/state/${walk_tool##*/}
 	mkdir -p "$STATE" || full
 	leg='' counts_sum='' befores=0 empty='' tried=''
+	# shellcheck disable=SC2034 # tell_text has their names made
 	dump_before='' dump_sha='' dump_size=0 dump_chain=0
+	# shellcheck disable=SC2034
 	model_before='' model_sha='' model_size=0 model_chain=0
 	variant='' variants=0 set=$NL look_slot=0 i=1
 	plain_up=$walk_up plain_down=$walk_down plain_current=$walk_current plain_look=$walk_look plain_warm=${walk_warm-}

@@ -189,7 +189,6 @@ rc=0
 nothing_left
 # What is done to a checkout, on submodules and on a database of its own that git tracks.
 tasks=$(cd "$src/templates/tasks" && pwd)
-git() { command git -c init.defaultBranch=main -c user.name=t -c user.email=t@example.invalid -c protocol.file.allow=always "$@"; }
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=protocol.file.allow GIT_CONFIG_VALUE_0=always
 mkdir -p lib sub state
 (cd lib && git init -q . && echo one >inside && commit lib)

@@ -77,18 +77,18 @@ says '↓ 09_clean +applied'
 nothing_left
 # The same trips, and the same words, on three engines; on the servers, too, a database is put back with all its rows.
 mkdir -p e/m
-m() {
+n() {
 	printf '%s\n' "$2" >"e/m/$1.up.sql"
 	[ $# -lt 3 ] || printf '%s\n' "$3" >"e/m/$1.down.sql"
 }
-m 01_clean 'CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9)); CREATE INDEX ta ON t (a);' 'DROP TABLE t;'
-m 02_rows "INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, NULL);" 'DELETE FROM t;'
-m 03_fk 'CREATE TABLE u (x INT PRIMARY KEY, t INT, CONSTRAINT uf FOREIGN KEY (t) REFERENCES t (id)); INSERT INTO u VALUES (1, 1);' \
+n 01_clean 'CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9)); CREATE INDEX ta ON t (a);' 'DROP TABLE t;'
+n 02_rows "INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, NULL);" 'DELETE FROM t;'
+n 03_fk 'CREATE TABLE u (x INT PRIMARY KEY, t INT, CONSTRAINT uf FOREIGN KEY (t) REFERENCES t (id)); INSERT INTO u VALUES (1, 1);' \
 	'DROP TABLE u;'
-m 04_breaks 'ALTER TABLE u ADD COLUMN z INT;' 'DROP TABLE u; SELECT no_such_function();'
-m 05_spoils 'CREATE TABLE w (x INT);' 'DROP TABLE w; DELETE FROM t WHERE id = 2; UPDATE t SET a = NULL;'
-m 06_refused 'ALTER TABLE u ADD COLUMN y INT;'
-m 07_clean 'CREATE TABLE q (x INT);' 'DROP TABLE q;'
+n 04_breaks 'ALTER TABLE u ADD COLUMN z INT;' 'DROP TABLE u; SELECT no_such_function();'
+n 05_spoils 'CREATE TABLE w (x INT);' 'DROP TABLE w; DELETE FROM t WHERE id = 2; UPDATE t SET a = NULL;'
+n 06_refused 'ALTER TABLE u ADD COLUMN y INT;'
+n 07_clean 'CREATE TABLE q (x INT);' 'DROP TABLE q;'
 cat >e/stepbox.yaml <<'END'
 name: engines
 box: {ttl: 30m}

@@ -1746,9 +1746,9 @@ static void a_loaded_tool_fails_as_a_cold_one(void **state)
 	four_versions(w);
 	static const char *const ends[] = {
 		"raise ValueError('of the migration')\n",
-		"def f(): raise KeyError('inner')\ntry: f()\nexcept KeyError as e: raise RuntimeError('outer') "
-		"from "
-		"e\n",
+		("def f(): raise KeyError('inner')\n"
+		 "try: f()\n"
+		 "except KeyError as e: raise RuntimeError('outer') from e\n"),
 		"import sys\nprint('half', end='')\nsys.exit('said so')\n",
 		"import sys\nsys.exit(7)\n",
 		"import os\nos._exit(200)\n",

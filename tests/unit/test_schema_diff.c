@@ -129,6 +129,10 @@ static struct table *add_table(struct schema *s, const char *f[FIELDS])
 static void add_line(struct schema *s, const char *f[FIELDS])
 {
 	struct table *t = s->n_tables ? &s->tables[s->n_tables - 1] : NULL;
+	if (!t && f[0][0] != 't' && f[0][0] != 'o') {
+		fail_msg("%s: of no table", f[0]);
+		return;
+	}
 	switch (f[0][0]) {
 	case 't':
 		add_table(s, f);
