@@ -24,6 +24,7 @@
 #   ours first. When the disk is full, the record that was begun is completed from a reserve, and the trailer says so.
 # shellcheck disable=SC2094,SC2154 # names that only look like the same file; variables that the plan sets
 set -uf
+unset _ # who started us may have exported it: commands would see what is read into it here
 D=$1 NONCE=$2 RUN=$3
 user_umask=$(umask)
 user_locale=${LC_ALL-}
