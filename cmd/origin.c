@@ -49,13 +49,13 @@ static int check_top(const char *repo, mono_ms deadline, struct err *err)
 
 /* ---- a remote repository ---- */
 
-/* An open file that is ours until it is closed; -1 with err. */
-static int lock(const char *path, mono_ms deadline, struct err *err)
+/* *fd is an open file that is ours until it is closed. */
+static int lock(const char *path, mono_ms deadline, int *fd, struct err *err)
 {
-	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*fd < 0)
 		return err_sys(err, ERR_USER, errno, "%s", path);
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	while (flock(*fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_sys(err, ERR_USER, errno, "%s", path);
 		if (clock_mono() >= deadline)
@@ -63,9 +63,7 @@ static int lock(const char *path, mono_ms deadline, struct err *err)
 		if (wait_ms(LOCK_POLL_MS, WAIT_STOPPABLE, err) < 0)
 			return -1;
 	}
-	int ours = fd;
-	fd = -1;
-	return ours;
+	return 0;
 }
 
 static char *cache_path(const char *url)
@@ -162,8 +160,8 @@ static int open_remote(struct origin *o, const struct recipe *r, mono_ms deadlin
 	AUTO_FREE char *dir = xstrndup(o->repo, (size_t)(strrchr(o->repo, '/') - o->repo));
 	if (fs_mkdirs(dir, 0700, err) < 0)
 		return -1;
-	AUTO_CLOSE int held = lock(lock_path, deadline, err);
-	if (held < 0)
+	AUTO_CLOSE int held = -1;
+	if (lock(lock_path, deadline, &held, err) < 0)
 		return -1;
 	bool there = fs_is_dir(o->repo);
 	log_info("source", "%s %s into %s", there ? "fetching" : "cloning", r->git, o->repo);
