@@ -110,12 +110,14 @@ static void compare_findings(struct match *m, const struct step *a, const struct
 	compare_words(m, "round trip", a->trip, b->trip, set);
 }
 
+/* table, column: as counts call them. */
 static bool has_column(const struct schema *s, const char *table, const char *column)
 {
 	for (size_t i = 0; s && i < s->n_tables; i++) {
 		const struct table *t = &s->tables[i];
-		for (size_t k = 0; strcmp(t->name, table) == 0 && k < t->n_columns; k++) {
-			if (strcmp(t->columns[k].name, column) == 0)
+		bool named = rows_is_named(t->name, table);
+		for (size_t k = 0; named && k < t->n_columns; k++) {
+			if (rows_is_named(t->columns[k].name, column))
 				return true;
 		}
 	}
@@ -147,11 +149,20 @@ static void on_count(void *ctx, const struct rows_difference *c)
 		 text);
 }
 
-static void compare_rows(const char *a, const char *b, struct counting *k)
+/* A side with tables that did not count their rows is not equal in that. */
+static void compare_rows(const struct step *a, const struct step *b, struct counting *k)
 {
-	if (strcmp(a, b) == 0)
+	const struct step *lacks = !*a->counts ? a : !*b->counts ? b : NULL;
+	const struct schema *s = k->schemas[lacks == b];
+	if (strcmp(a->counts, b->counts) == 0)
 		return;
-	CLEANUP(rows_freep) struct rows *ra = rows_read(a), *rb = rows_read(b);
+	if (lacks && (s ? s->n_tables > 0 : strcmp(a->dump, b->dump) == 0)) {
+		const char *run = lacks == a ? k->m->a->run.id : k->m->b->run.id;
+		AUTO_FREE char *text = xasprintf("~ rows: not counted in %s", run);
+		add_item(k->m, k->set, COMPARE_ROWS, json_pack("{s:s, s:s}", "kind", "rows", "not-counted", run), text);
+		return;
+	}
+	CLEANUP(rows_freep) struct rows *ra = rows_read(a->counts), *rb = rows_read(b->counts);
 	rows_differ(ra, rb, on_count, k);
 }
 
@@ -241,7 +252,7 @@ static int compare_point_at(struct match *m, size_t at, const struct asked *aske
 	int rc = compare_schemas(m, (size_t)p->a, (size_t)p->b, asked, schemas, &all, err);
 	struct counting k = {m, schemas, &all};
 	if (rc == 0)
-		compare_rows(m->a->steps[p->a].counts, m->b->steps[p->b].counts, &k);
+		compare_rows(&m->a->steps[p->a], &m->b->steps[p->b], &k);
 	compare_findings(m, &m->a->steps[p->a], &m->b->steps[p->b], &all);
 	for (size_t i = 0; i < all.n; i++) {
 		if (!(asked->ignored & (1U << compare_pool_get(m->pool, all.items[i])->class)))

@@ -211,7 +211,7 @@ static bool is_plain(const char *name)
 	return true;
 }
 
-static bool is_counted_as(const char *name, const char *counted)
+bool rows_is_named(const char *name, const char *counted)
 {
 	if (strcmp(name, counted) == 0)
 		return true;
@@ -225,7 +225,7 @@ static bool is_counted_as(const char *name, const char *counted)
 static const struct table *find_table(const struct schema *s, const char *counted)
 {
 	for (size_t i = 0; s && i < s->n_tables; i++)
-		if (is_counted_as(s->tables[i].name, counted))
+		if (rows_is_named(s->tables[i].name, counted))
 			return &s->tables[i];
 	return NULL;
 }

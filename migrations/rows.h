@@ -16,6 +16,9 @@ struct rows;
 struct rows *rows_read(const char *counts);
 void rows_free(struct rows *r);
 void rows_freep(struct rows **r);
+/* Whether what the schema calls `name` stands in the lines as `counted`: escaped by who looked, made safe when it was
+ * stored. */
+bool rows_is_named(const char *name, const char *counted);
 /* Rows of a table (its name as it stands in the lines), or -1. */
 int64_t rows_of(const struct rows *r, const char *table);
 /* Tables with rows in all. */

@@ -120,6 +120,16 @@ printf 'setup: ["exit 7"]\n' >>two/stepbox.yaml
 expect_rc 1 one/stepbox.yaml two/stepbox.yaml
 told 'nothing to compare'
 
+# NULLs count whatever a table and its columns are called.
+rm -r two
+printf 'CREATE TABLE "we\tird" (id INTEGER PRIMARY KEY, "c=d" TEXT);\nINSERT INTO "we\tird" VALUES (1, NULL), (2, NULL);\n' \
+	>one/migrations/014_odd.up.sql
+cp -r one two
+sed -i 's/(2, NULL)/(2, 7)/' two/migrations/014_odd.up.sql
+expect_rc 1 one/stepbox.yaml two/stepbox.yaml
+told 'we\tird: ~ NULLs of c=d: 2 → 1'
+rm one/migrations/014_odd.up.sql
+
 # Usage.
 expect_rc 2 one/stepbox.yaml
 expect_rc 2 one/stepbox.yaml nowhere
