@@ -109,9 +109,10 @@ full() {
 	finish 0 disk
 }
 
+# Not `read -r now _`: where a `_` came in the environment, commands would see the time in it.
 clock() {
-	read -r now _ </proc/uptime
-	now=${now%.*}${now#*.}0
+	read -r now </proc/uptime
+	now=${now%% *} now=${now%.*}${now#*.}0
 }
 
 finish() { # OK WHY

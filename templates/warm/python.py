@@ -287,6 +287,11 @@ class Server(object):
 
     def loaded(self):
         """Loading is over: what it left is what every command begins with."""
+        import signal
+        # But how children end is the server's to know.
+        self.on_child = signal.getsignal(signal.SIGCHLD)
+        if self.on_child is not None:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.env, self.cwd = dict(os.environb), os.getcwd()
         self.made = [k for k in set(self.env) | set(self.base) if self.env.get(k) != self.base.get(k)]
 
@@ -381,6 +386,9 @@ class Server(object):
             os.close(new)
         os.close(REQUEST)
         os.close(ANSWER)
+        if self.on_child is not None:
+            import signal
+            signal.signal(signal.SIGCHLD, self.on_child)
         for key in set(self.env) | set(frame.env):
             value = self.env.get(key) if key in self.made or key == b"_" else frame.env.get(key)
             if value is None:
@@ -411,6 +419,17 @@ def new_main():
     return main
 
 
+def before_the_end(words):
+    """What was printed comes before the last words, when the command is a file; with -c and -m after them."""
+    if words[0] in ("-c", "-m"):
+        return
+    for f in (sys.stderr, sys.stdout):
+        try:
+            f.flush()
+        except BaseException:
+            pass
+
+
 def execute(words, ending):
     """The command itself. An exception ends as an interpreter's top level would end it, without our frames."""
     main = new_main()
@@ -439,10 +458,17 @@ def execute(words, ending):
                 source = f.read()
             exec(compile(source, path, "exec", 0, True), main.__dict__)
     except SystemExit as e:
-        if e.code is None or isinstance(e.code, int):
-            ending.leave((e.code or 0) & 0xff)
+        before_the_end(words)
+        if e.code is not None and not isinstance(e.code, int):
+            try:
+                print(e.code, file=sys.stderr)
+            except BaseException:
+                pass
+            e.code = 1
+        ending.leave((e.code or 0) & 0xff)
         raise
     except BaseException:
+        before_the_end(words)
         kind, value, trace = sys.exc_info()
         trace = trace.tb_next
         sys.last_type, sys.last_value, sys.last_traceback = kind, value, trace
