@@ -317,7 +317,10 @@ static void add_part(struct differ *d, const char *engine, char *part, struct bu
 	cut_word(part, "COLLATE");
 	if (is_engine(engine, "mariadb"))
 		cut_prefix(part);
-	if (part[strcspn(part, "( ")] == '(') {
+	const char *bare = bare_name(d, part);
+	if (bare != part) {
+		buf_adds(out, name_key(d, bare));
+	} else if (part[strcspn(part, "( ")] == '(') {
 		canon_expression(part, out);
 	} else {
 		/* "a text_pattern_ops" of PostgreSQL; a name with a blank in it loses the rest on both sides. */

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "migrations/schema_diff_state.h"
+#include "migrations/schema_lex.h"
 
 enum { ORDER_SHOWN = 6, PG_NAME_BYTES = 63 };
 
@@ -233,6 +234,20 @@ const char *name_key(struct differ *d, const char *name)
 	return kept;
 }
 
+const char *bare_name(struct differ *d, const char *name)
+{
+	const char *p = name + 1;
+	if (name[0] != '"')
+		return name;
+	while (*p && (*p != '"' || p[1] == '"'))
+		p += *p == '"' ? 2 : 1;
+	if (*p == '\0' || p[1])
+		return name;
+	AUTO_BUF out = buf_make(BUF_TEXT_MAX);
+	sql_unquote(&(struct sql_token){.kind = SQL_NAME, .s = name, .len = strlen(name)}, &out);
+	return keep(d, out.data);
+}
+
 const char *names_key(struct differ *d, const char *names)
 {
 	if (!d->cross)
@@ -242,7 +257,7 @@ const char *names_key(struct differ *d, const char *names)
 		const char *comma = strstr(p, ", ");
 		size_t n = comma ? (size_t)(comma - p) : strlen(p);
 		AUTO_FREE char *one = xstrndup(p, n);
-		buf_addf(&out, "%s%s", out.len ? ", " : "", name_key(d, one));
+		buf_addf(&out, "%s%s", out.len ? ", " : "", name_key(d, bare_name(d, one)));
 		p += n + (comma ? 2 : 0);
 	}
 	return keep(d, out.data);

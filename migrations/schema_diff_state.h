@@ -55,6 +55,8 @@ static inline bool same_text(const char *a, const char *b)
 /* A name as it is compared: across engines in lower case, cut where PostgreSQL cuts. Lives in d->scratch. */
 const char *name_key(struct differ *d, const char *name);
 /* "a, b" likewise. */
+/* A name of a list without the quotes that catalogues put around what is no plain word, and SQLite does not. */
+const char *bare_name(struct differ *d, const char *name);
 const char *names_key(struct differ *d, const char *names);
 const char *keep(struct differ *d, const char *text);
 

@@ -469,6 +469,14 @@ static void test_cross_indexes(void **state)
 		"t|a\nc|x|integer\nc|y|integer\nc|p|numeric(10,2)\ni|xy|x, y|uc\ni|part|y\nf|a_x_fk|x|p|id\nk|ok|p >= "
 		"0",
 		"structural where: a: ~ index part (y) where x > 0 → (y)\nstructural whole: a: - index x_idx (x)\n");
+	/* What is no plain word is in quotes where it comes from a catalogue. */
+	expect_with(NULL, "sqlite", "t|a|b c, d\nc|b c|INT|n\nc|d|INT|n\ni|i|q'q, b c DESC\nc|q'q|INT\nf|k|b c|p|x y",
+		    "postgresql",
+		    "t|a|\"b c\", d\nc|b c|integer|n\nc|d|integer|n\ni|i|\"q'q\", \"b c\" DESC\nc|q'q|integer\nf|k|\"b "
+		    "c\"|p|\"x y\"",
+		    "");
+	expect_with(NULL, "sqlite", "t|a\nc|b c|INT\nc|d|INT\ni|i|b c", "postgresql",
+		    "t|a\nc|b c|integer\nc|d|integer\ni|i|d", "structural columns: a: ~ index i (b c) → (d)\n");
 	/* Called after the foreign key: by MariaDB. */
 	expect_with(NULL, "sqlite", "t|a\nc|x|INT\ni|mine|x\nf||x|p|id", "mariadb",
 		    "t|a\nc|x|int(11)\ni|a_x_fk|x\nf|a_x_fk|x|p|id", "");
