@@ -198,6 +198,9 @@ class Ending(object):
         if self.why:
             self.libc = None
         gc.freeze()
+        # With what is loaded out of its sight, the collector takes each command's own objects for a heap that has doubled, and goes
+        # through all of them again and again: a sixth of what a step of nova costs. A command that makes very many still has it.
+        gc.set_threshold(100000, 50, 1000)
 
     def is_awake(self, o):
         """Has it something to do when it goes?"""

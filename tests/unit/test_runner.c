@@ -1709,6 +1709,7 @@ static void a_loaded_tool_steps_as_a_cold_one(void **state)
 	write_file(w, "mig/001.py",
 		   "import atexit, os, sys, threading, time\n"
 		   "env = dict(os.environ)\n"
+		   "env.pop('_', None)  # the shell's own: what it did last\n"
 		   "for k in ('STEPBOX_DIR', 'LIST', 'LOOK', 'STATE', 'SAVE', 'OLDPWD'): env.pop(k, None)\n"
 		   "print(sorted(env.items()), sys.argv, sys.path, os.getcwd(), os.umask(0o22), sys.flags, "
 		   "sys.stdin.read())\n"
