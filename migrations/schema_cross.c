@@ -186,14 +186,30 @@ static void compare_null(const struct pair *p)
 		note_column(p, FIELD_NULL, CHANGE_STRUCTURAL, a ? "NOT NULL" : "NULL", b ? "NOT NULL" : "NULL");
 }
 
+/* A default as the standard spells it: MariaDB's catalogue has what was escaped in a text escaped again. */
+static void add_default(const char *engine, const struct canon_type *type, const char *dflt, struct buf *out)
+{
+	if (!dflt || dflt[0] != '\'' || !strchr(dflt, '\\') || !is_engine(engine, "mariadb")) {
+		canon_default(type, dflt, out);
+		return;
+	}
+	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+	for (const char *p = dflt; *p; p++) {
+		bool escaped = *p == '\\' && p[1];
+		p += escaped;
+		buf_addc(&text, !escaped ? *p : *p == 'n' ? '\n' : *p == 'r' ? '\r' : *p);
+	}
+	canon_default(type, text.data, out);
+}
+
 static void compare_defaults(const struct pair *p)
 {
 	if (same_text(p->a->dflt, p->b->dflt))
 		return;
 	AUTO_BUF a = buf_make(BUF_TEXT_MAX);
 	AUTO_BUF b = buf_make(BUF_TEXT_MAX);
-	canon_default(p->x, p->a->dflt, &a);
-	canon_default(p->y, p->b->dflt, &b);
+	add_default(p->ta->engine, p->x, p->a->dflt, &a);
+	add_default(p->tb->engine, p->y, p->b->dflt, &b);
 	if (strcmp(a.data, b.data) == 0)
 		return;
 	AUTO_FREE char *was = a.len ? xasprintf("DEFAULT %s", p->a->dflt) : xstrdup("no default");

@@ -469,6 +469,11 @@ static void test_cross_indexes(void **state)
 		"t|a\nc|x|integer\nc|y|integer\nc|p|numeric(10,2)\ni|xy|x, y|uc\ni|part|y\nf|a_x_fk|x|p|id\nk|ok|p >= "
 		"0",
 		"structural where: a: ~ index part (y) where x > 0 → (y)\nstructural whole: a: - index x_idx (x)\n");
+	/* MariaDB's catalogue escapes what it has read. */
+	expect_with(NULL, "sqlite", "t|a\nc|x|VARCHAR(9)||'a\\b''c'", "mariadb", "t|a\nc|x|varchar(9)||'a\\\\b''c'",
+		    "");
+	expect_with(NULL, "sqlite", "t|a\nc|x|VARCHAR(9)||'a\\b'", "mariadb", "t|a\nc|x|varchar(9)||'a\\nb'",
+		    "structural default: a: ~ column x: DEFAULT 'a\\b' → DEFAULT 'a\\nb'\n");
 	/* What is no plain word is in quotes where it comes from a catalogue. */
 	expect_with(NULL, "sqlite", "t|a|b c, d\nc|b c|INT|n\nc|d|INT|n\ni|i|q'q, b c DESC\nc|q'q|INT\nf|k|b c|p|x y",
 		    "postgresql",
