@@ -158,6 +158,22 @@ static int tell_none(const struct hunt *h, enum answer all, const char *from, co
 	return 1;
 }
 
+/* What is left when some versions cannot be told: it begins at one of names[first … last]. */
+static int tell_between(const struct hunt *h, char *const *names, size_t first, size_t last)
+{
+	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
+	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
+	for (size_t i = first; i <= last; i++)
+		buf_addf(&text, "%s%s", i > first ? ", " : "", names[i]);
+	text_safe_line(&safe, text.data, text.len, 400);
+	if (h->c->globals->json)
+		report_print_json(json_pack("{s:s, s:s, s:s}", "event", "undecided", "condition", h->condition.words,
+					    "versions", safe.data));
+	else
+		printf("%s: begins to hold at one of %s\n", h->condition.words, safe.data);
+	return 1;
+}
+
 /* ---- over a stored run ---- */
 
 /* A version as people name it: whole, or the only beginning that is not cut in a number. -1: none. */
@@ -237,6 +253,7 @@ static int scan(struct hunt *h, size_t first, size_t last, struct err *err)
 	enum answer before = ANSWER_NONE, now;
 	size_t known = first;
 	bool found = false;
+	int undecided = 0;
 	for (size_t i = first; i <= last; i++) {
 		if (ask_stored(h, i, &now, err) < 0)
 			return -1;
@@ -245,6 +262,8 @@ static int scan(struct hunt *h, size_t first, size_t last, struct err *err)
 		if (before != ANSWER_NONE && now != before) {
 			if (found || now == ANSWER_NO)
 				tell_flip(h, h->names[i], now);
+			else if (i > known + 1)
+				undecided = tell_between(h, h->names, known + 1, i);
 			else if (tell_found(h, s->run.id, &s->steps[h->order[h->down ? known : i]], h->names[known],
 					    err) < 0)
 				return -1;
@@ -257,7 +276,7 @@ static int scan(struct hunt *h, size_t first, size_t last, struct err *err)
 	}
 	if (!found && before != ANSWER_YES)
 		return tell_none(h, before, h->names[first], h->names[last]);
-	return found ? 0 : 1;
+	return found ? undecided : 1;
 }
 
 /* ---- on boxes ---- */
@@ -433,22 +452,6 @@ static int confirm(struct hunt *h, const struct bisect *b, struct err *err)
 	return rc;
 }
 
-/* What is left when some versions cannot be told. */
-static int tell_between(const struct hunt *h, const struct bisect *b)
-{
-	AUTO_BUF text = buf_make(BUF_TEXT_MAX);
-	AUTO_BUF safe = buf_make(BUF_TEXT_MAX);
-	for (size_t i = b->good + 1; i <= b->bad; i++)
-		buf_addf(&text, "%s%s", i > b->good + 1 ? ", " : "", h->versions[i]);
-	text_safe_line(&safe, text.data, text.len, 400);
-	if (h->c->globals->json)
-		report_print_json(json_pack("{s:s, s:s, s:s}", "event", "undecided", "condition", h->condition.words,
-					    "versions", safe.data));
-	else
-		printf("%s: begins to hold at one of %s\n", h->condition.words, safe.data);
-	return 1;
-}
-
 static int search(struct hunt *h, struct bisect *b, struct err *err)
 {
 	size_t ask[MAX_JOBS], k;
@@ -469,7 +472,8 @@ static int search(struct hunt *h, struct bisect *b, struct err *err)
 	}
 	if (b->back)
 		fprintf(stderr, "it comes and goes: this is one of several beginnings\n");
-	return bisect_left(b) == 0 && b->bad == b->good + 1 ? confirm(h, b, err) : tell_between(h, b);
+	return bisect_left(b) == 0 && b->bad == b->good + 1 ? confirm(h, b, err)
+							    : tell_between(h, h->versions, b->good + 1, b->bad);
 }
 
 /* Between two ends that say the same nobody was asked. */
