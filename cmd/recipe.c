@@ -152,6 +152,15 @@ static int check_list(const struct recipe *r, const char *ptr, const char *key, 
 	return 0;
 }
 
+/* Whether both are numbers and the first is the greater one: such a range has no versions. */
+static bool is_backwards(const char *from, const char *to)
+{
+	int64_t a, b;
+	struct err err = {0};
+	return from && to && text_parse_int("from", from, 0, INT64_MAX, &a, &err) == 0 &&
+	       text_parse_int("to", to, 0, INT64_MAX, &b, &err) == 0 && a > b;
+}
+
 /* {run: CMD, from: V, to: V} */
 static int check_range(const struct recipe *r, const char *ptr, const json_t *item, struct err *err)
 {
@@ -167,6 +176,9 @@ static int check_range(const struct recipe *r, const char *ptr, const json_t *it
 		return yaml_err(&r->y, ptr, err, "setup: run: missing");
 	if (!json_object_get(item, "from") && !json_object_get(item, "to"))
 		return yaml_err(&r->y, ptr, err, "setup: give from or to, or the command alone");
+	if (is_backwards(scalar(json_object_get(item, "from")), scalar(json_object_get(item, "to"))))
+		return yaml_err(&r->y, ptr, err, "setup: from %s to %s: no version is in there",
+				scalar(json_object_get(item, "from")), scalar(json_object_get(item, "to")));
 	if (!json_object_get(r->y.root, "migrations"))
 		return yaml_err(&r->y, ptr, err, "setup: from and to are versions: the recipe has no migrations");
 	return 0;

@@ -167,6 +167,8 @@ static void test_refusals(void **state)
 		 "run: missing"},
 		{"name: demo\nsetup: [{run: a, form: 1}]\nsource: {path: checkout}\nmigrations: {tool: plain-sql}\n",
 		 "form: no such key"},
+		{"name: demo\nsetup: [{run: a, from: 10, to: 9}]\nmigrations: {tool: plain-sql}\n",
+		 "from 10 to 9: no version is in there"},
 		{"name: demo\nsetup: [{run: a, from: 1}]\n", "the recipe has no migrations"},
 		{"name: demo\nsetup: [[a]]\n", "neither a command nor"},
 		{"name: demo\nseed: 3\n", "r.yaml:2:1: seed: a mapping is wanted"},
