@@ -186,6 +186,18 @@ static void compare_null(const struct pair *p)
 		note_column(p, FIELD_NULL, CHANGE_STRUCTURAL, a ? "NOT NULL" : "NULL", b ? "NOT NULL" : "NULL");
 }
 
+static char escaped_char(char c)
+{
+	switch (c) {
+	case 'n':
+		return '\n';
+	case 'r':
+		return '\r';
+	default:
+		return c;
+	}
+}
+
 /* A default as the standard spells it: MariaDB's catalogue has what was escaped in a text escaped again. */
 static void add_default(const char *engine, const struct canon_type *type, const char *dflt, struct buf *out)
 {
@@ -197,7 +209,10 @@ static void add_default(const char *engine, const struct canon_type *type, const
 	for (const char *p = dflt; *p; p++) {
 		bool escaped = *p == '\\' && p[1];
 		p += escaped;
-		buf_addc(&text, !escaped ? *p : *p == 'n' ? '\n' : *p == 'r' ? '\r' : *p);
+		char c = *p;
+		if (escaped)
+			c = escaped_char(c);
+		buf_addc(&text, c);
 	}
 	canon_default(type, text.data, out);
 }
