@@ -39,6 +39,7 @@
 /* A directory without a lock file is being made or removed by somebody; after this, nobody is left to do it. */
 #define NO_LOCK_MS  2000
 #define STRAY_MS    30000
+#define LAST_ACT_MS 500
 #define TEARDOWN_MS 60000
 
 static char *box_dir(const char *name)
@@ -438,6 +439,19 @@ static bool keeper_dir(long pid, char *dir, size_t size)
 	return true;
 }
 
+/* A keeper whose box has just ended removes the directory itself, as its last act but one. */
+static bool stays_without_dir(long pid, char *dir, size_t size)
+{
+	struct err ignored = ERR_INIT;
+	for (mono_ms patience = clock_deadline(LAST_ACT_MS); clock_mono() < patience;) {
+		if (!keeper_dir(pid, dir, size) || fs_exists(dir))
+			return false;
+		if (wait_ms(LOOK_MS, WAIT_IGNORE_STOP, &ignored) < 0)
+			break;
+	}
+	return true;
+}
+
 /* Keepers whose directory somebody has removed under them. */
 static void stray_processes(const struct cloud_strays *s)
 {
@@ -447,7 +461,7 @@ static void stray_processes(const struct cloud_strays *s)
 		return;
 	for (struct dirent *e; (e = readdir(d));) {
 		long pid = strtol(e->d_name, NULL, 10);
-		if (pid <= 0 || !keeper_dir(pid, dir, sizeof(dir)) || fs_exists(dir))
+		if (pid <= 0 || !stays_without_dir(pid, dir, sizeof(dir)))
 			continue;
 		struct err err = ERR_INIT;
 		int rc = s->filter->dry_run || kill((pid_t)pid, SIGKILL) == 0
