@@ -95,26 +95,37 @@ static int link_tree(const char *from, const char *dir, const char *name, struct
 	return symlink(tree, link) < 0 ? err_sys(err, ERR_BOX, errno, "%s", link) : 0;
 }
 
-/* The name of the box's own files; upper becomes the box's "/" and belongs to its root. */
+static int make_file(const char *dir, const char *name, mode_t type, struct err *err)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
+	int rc = S_ISDIR(type) ? mkdir(path, 0755) : mknod(path, type, 0);
+	/* The umask may be anything. */
+	return rc < 0 || chmod(path, type & 0777) < 0 ? err_sys(err, ERR_BOX, errno, "%s", path) : 0;
+}
+
+int local_overlay(const char *dir, const char *base, bool root, struct err *err)
+{
+	AUTO_FREE char *upper = xasprintf("%s/upper", dir);
+	if (make_file(dir, "upper", S_IFDIR | 0755, err) < 0)
+		return -1;
+	if (root && chown(upper, LOCAL_FIRST_ID, LOCAL_FIRST_ID) < 0)
+		return err_sys(err, ERR_BOX, errno, "%s", upper);
+	return make_file(dir, "work", S_IFDIR | 0755, err) < 0 || make_file(dir, "out", S_IFIFO | 0600, err) < 0 ||
+			       make_file(dir, "go", S_IFIFO | 0600, err) < 0 ||
+			       /* By a link, as mount options cannot hold every path. */
+			       link_tree(base, dir, "lower", err) < 0 || local_script(dir, "mounts.sh", false, err) < 0
+		       ? -1
+		       : 0;
+}
+
 static int make_files(const char *dir, const char *base, const char *layer, bool root, struct err *err)
 {
-	static const struct {
-		const char *name;
-		mode_t type;
-	} files[] = {{"upper", S_IFDIR | 0755}, {"work", S_IFDIR | 0755},    {"out", S_IFIFO | 0600},
-		     {"go", S_IFIFO | 0600},    {"control", S_IFIFO | 0600}, {"lock", S_IFREG | 0600}};
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		AUTO_FREE char *path = xasprintf("%s/%s", dir, files[i].name);
-		int rc = S_ISDIR(files[i].type) ? mkdir(path, 0755) : mknod(path, files[i].type, 0);
-		/* The umask may be anything. */
-		if (rc < 0 || chmod(path, files[i].type & 0777) < 0 ||
-		    (i == 0 && root && chown(path, LOCAL_FIRST_ID, LOCAL_FIRST_ID) < 0))
-			return err_sys(err, ERR_BOX, errno, "%s", path);
-	}
-	/* By a link, as mount options cannot hold every path. */
-	if (link_tree(base, dir, "lower", err) < 0 || (*layer && link_tree(layer, dir, "layer", err) < 0))
-		return -1;
-	return local_script(dir, "keeper.sh", true, err) < 0 || local_script(dir, "mounts.sh", false, err) < 0 ? -1 : 0;
+	return local_overlay(dir, base, root, err) < 0 || make_file(dir, "control", S_IFIFO | 0600, err) < 0 ||
+			       make_file(dir, "lock", S_IFREG | 0600, err) < 0 ||
+			       (*layer && link_tree(layer, dir, "layer", err) < 0) ||
+			       local_script(dir, "keeper.sh", true, err) < 0
+		       ? -1
+		       : 0;
 }
 
 static int local_create(struct db *db, const struct box_spec *spec, struct box *box, const struct cloud_watch *watch,

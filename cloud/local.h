@@ -48,6 +48,10 @@ int local_ids(struct local_ids *ids, struct err *err) MUST_USE;
 /* Writes dir/NAME: userns.sh (when it needs it) and the template local/NAME. */
 int local_script(const char *dir, const char *name, bool userns, struct err *err) MUST_USE;
 
+/* What lies over a base tree in dir: `upper` (becomes "/" and belongs to root inside), `work`, the link `lower`, and
+ * what the start of the namespaces needs (`out`, `go`, mounts.sh). */
+int local_overlay(const char *dir, const char *base, bool root, struct err *err) MUST_USE;
+
 /* A plain write of a small file, without fsync: nothing here outlives a power cut. */
 int local_write(const char *path, const void *data, size_t n, mode_t mode, struct err *err) MUST_USE;
 

@@ -55,29 +55,6 @@ static void layer_init(struct layer *l, const char *title)
 
 /* ---- making ---- */
 
-/* The files of a box that has no control and no lock. */
-static int make_files(const struct layer *l, const char *part, struct err *err)
-{
-	static const struct {
-		const char *name;
-		mode_t type;
-	} files[] = {
-		{"upper", S_IFDIR | 0755}, {"work", S_IFDIR | 0755}, {"out", S_IFIFO | 0600}, {"go", S_IFIFO | 0600}};
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		AUTO_FREE char *path = xasprintf("%s/%s", part, files[i].name);
-		int rc = S_ISDIR(files[i].type) ? mkdir(path, 0755) : mknod(path, files[i].type, 0);
-		if (rc < 0 || chmod(path, files[i].type & 0777) < 0 ||
-		    (i == 0 && l->ids.root && chown(path, LOCAL_FIRST_ID, LOCAL_FIRST_ID) < 0))
-			return err_sys(err, ERR_BOX, errno, "%s", path);
-	}
-	AUTO_FREE char *tree = xasprintf("%s/tree", l->base);
-	AUTO_FREE char *lower = xasprintf("%s/lower", part);
-	if (symlink(tree, lower) < 0)
-		return err_sys(err, ERR_BOX, errno, "%s", lower);
-	return local_script(part, "layer.sh", true, err) < 0 || local_script(part, "mounts.sh", false, err) < 0 ? -1
-														: 0;
-}
-
 static int run(const struct layer *l, const char *stage, mono_ms deadline, struct err *err)
 {
 	AUTO_BUF program = buf_make(BUF_TEXT_MAX);
@@ -102,7 +79,8 @@ static int make(void *ctx, const struct local_tree *t, mono_ms deadline, struct 
 	AUTO_FREE char *stamp = xasprintf("%s/stamp", t->part);
 	if (l->watch->stage)
 		l->watch->stage(l->watch->ctx, stage, NULL, deadline - clock_mono());
-	if (make_files(l, t->part, err) < 0 || run(l, stage, deadline, err) < 0)
+	if (local_overlay(t->part, l->base, l->ids.root, err) < 0 || local_script(t->part, "layer.sh", true, err) < 0 ||
+	    run(l, stage, deadline, err) < 0)
 		return -1;
 	return fs_write(stamp, l->script, strlen(l->script), 0644, err);
 }
